@@ -1,0 +1,208 @@
+"""The vocabulary of the audit trail and its canonical form; it never does I/O and never reads a clock.
+
+The canonical form follows RFC 8785 (JSON Canonicalization Scheme) with three restrictions, so that a general
+serialiser yields it: no floating-point numbers, integers within +-(2**53 - 1), and keys ordered by code point
+(the same order as the RFC's as long as no key holds a character beyond the basic multilingual plane).
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from types import NoneType
+from typing import TypedDict
+
+import orjson
+
+from audit.errors import UnencodableEvent
+
+_CANONICAL = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+_SCALARS = (str, int, NoneType)
+_SEQUENCES = (list, tuple)
+
+
+class EventKind(StrEnum):
+    """Everything the trail can tell; a new kind of change gets its word here first."""
+
+    RUN_STARTED = "run.started"
+    RUN_SUCCEEDED = "run.succeeded"
+    RUN_FAILED = "run.failed"
+    RUN_CANCELLED = "run.cancelled"
+    RUN_REQUEUED = "run.requeued"
+    STEP_SUCCEEDED = "step.succeeded"
+    STEP_FAILED = "step.failed"
+    STEP_RETRYING = "step.retrying"
+    STEP_SKIPPED = "step.skipped"
+    STEP_UPSTREAM_FAILED = "step.upstream_failed"
+    STEP_LOST = "step.lost"
+    STEP_DISCARDED = "step.discarded"
+    ITEM_SUCCEEDED = "item.succeeded"
+    ITEM_FAILED = "item.failed"
+    ITEM_RETRYING = "item.retrying"
+    ITEMS_SUCCEEDED = "items.succeeded"
+    """Several items of one step ended together; the payload's `indexes` says which."""
+    DEAD_LETTER_CREATED = "dead_letter.created"
+    DEAD_LETTER_REQUEUED = "dead_letter.requeued"
+    DEAD_LETTER_DISCARDED = "dead_letter.discarded"
+    WORKFLOW_PUBLISHED = "workflow.published"
+    WORKFLOW_ENABLED = "workflow.enabled"
+    WORKFLOW_DISABLED = "workflow.disabled"
+    TOKEN_CREATED = "token.created"  # noqa: S105 - a word of the vocabulary
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a word of the vocabulary
+    CONNECTION_CHANGED = "connection.changed"
+
+
+class ActorKind(StrEnum):
+    """Who can be the cause of a change."""
+
+    USER = "user"
+    TOKEN = "token"  # noqa: S105 - a word of the vocabulary
+    SCHEDULE = "schedule"
+    ENGINE = "engine"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who caused a change.
+
+    >>> str(Actor(kind=ActorKind.USER, id="7")), str(Actor(kind=ActorKind.ENGINE))
+    ('user:7', 'engine')
+    """
+
+    kind: ActorKind
+    id: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.kind}:{self.id}" if self.id else str(self.kind)
+
+    @classmethod
+    def parse(cls, text: str) -> "Actor":
+        """This will read an actor back from its text. Raises ValueError when the kind is none of `ActorKind`.
+
+        >>> Actor.parse("token:ci:3")
+        Actor(kind=<ActorKind.TOKEN: 'token'>, id='ci:3')
+        """
+        kind, _, identity = text.partition(":")
+        return cls(kind=ActorKind(kind), id=identity)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One change, as its author states it.
+
+    `at` must be aware. `subject_type` and `subject_id` name what changed (for what happens inside a run, the
+    run). `payload` holds strings, integers, booleans, None, lists and dicts of them; write amounts and
+    durations as strings or integers.
+    """
+
+    kind: EventKind
+    actor: Actor
+    subject_type: str
+    subject_id: str
+    correlation_id: str
+    at: datetime
+    payload: Mapping[str, object] = field(default_factory=dict)
+
+
+class EncodedEvent(TypedDict):
+    """An event as the database function `audit_record` takes it; every value is a string.
+
+    `at` is ISO 8601 in UTC with microseconds, `payload` canonical JSON, `digest` SHA-256 in hexadecimal.
+    """
+
+    at: str
+    kind: str
+    actor: str
+    subject_type: str
+    subject_id: str
+    correlation_id: str
+    payload: str
+    digest: str
+
+
+def encode(event: Event) -> EncodedEvent:
+    """This will turn an event into the row that the database stores, digest included.
+
+    Raises UnencodableEvent when `at` is naive, an identifier holds a NUL character, or the payload holds
+    anything but strings, integers, booleans, None, lists and dicts with string keys.
+    """
+    if event.at.tzinfo is None:
+        raise UnencodableEvent(f"at of {event.kind} is {event.at!r}: it must have a time zone")
+    if "\0" in event.subject_id or "\0" in event.correlation_id:
+        raise UnencodableEvent(f"an identifier of {event.kind} holds a NUL character: it must be plain text")
+    at = event.at.astimezone(UTC).isoformat(timespec="microseconds")
+    actor = str(event.actor)
+    payload = canonical_json(event.payload)
+    digest = digest_of(
+        at=at,
+        kind=event.kind,
+        actor=actor,
+        subject_type=event.subject_type,
+        subject_id=event.subject_id,
+        correlation_id=event.correlation_id,
+        payload=payload,
+    )
+    return {
+        "at": at,
+        "kind": event.kind,
+        "actor": actor,
+        "subject_type": event.subject_type,
+        "subject_id": event.subject_id,
+        "correlation_id": event.correlation_id,
+        "payload": payload,
+        "digest": digest,
+    }
+
+
+def digest_of(
+    *, at: str, kind: str, actor: str, subject_type: str, subject_id: str, correlation_id: str, payload: str
+) -> str:
+    """This will compute the digest of a stored event: SHA-256, in hexadecimal, over its canonical JSON.
+
+    `at` and `payload` are the stored texts, as in `EncodedEvent`; the payload enters as a string, so that no
+    reader has to parse it to check it.
+    """
+    fields = {
+        "actor": actor,
+        "at": at,
+        "correlation_id": correlation_id,
+        "kind": kind,
+        "payload": payload,
+        "subject_id": subject_id,
+        "subject_type": subject_type,
+    }
+    return hashlib.sha256(orjson.dumps(fields, option=_CANONICAL)).hexdigest()
+
+
+def canonical_json(value: Mapping[str, object]) -> str:
+    """This will write a payload down in its one canonical form.
+
+    >>> canonical_json({"b": [1, None], "a": "é"})
+    '{"a":"é","b":[1,null]}'
+
+    Raises UnencodableEvent when a value has no canonical form.
+    """
+    try:
+        text = orjson.dumps(value, option=_CANONICAL).decode()
+    except TypeError as error:
+        raise UnencodableEvent(f"payload has no canonical form: {error}") from error
+    _refuse_ambiguous(value)
+    return text
+
+
+def _refuse_ambiguous(payload: Mapping[str, object]) -> None:
+    waiting: list[object] = [payload]
+    for value in waiting:
+        if isinstance(value, _SCALARS):
+            continue
+        if isinstance(value, dict):
+            waiting.extend(value.values())
+        elif isinstance(value, _SEQUENCES):
+            waiting.extend(value)
+        else:
+            raise UnencodableEvent(
+                f"payload holds {value!r} of type {type(value).__name__}: "
+                "write it as a string, an integer, a boolean, None, a list or a dict"
+            )

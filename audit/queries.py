@@ -1,0 +1,25 @@
+"""Readings of the audit trail; they never write and never hold more than they are asked for."""
+
+from collections.abc import Iterator
+
+from django.db.models import QuerySet
+
+from audit.models import AuditEvent
+
+
+def events_for(subject_id: str) -> QuerySet[AuditEvent]:
+    """This will select what happened to one subject (a run, a workflow ...), earliest first."""
+    return AuditEvent.objects.filter(subject_id=subject_id).order_by("id")
+
+
+def page(*, after_id: int = 0, limit: int = 1000) -> QuerySet[AuditEvent]:
+    """This will read up to `limit` events whose id is greater than `after_id`, in the order of their ids."""
+    return AuditEvent.objects.filter(id__gt=after_id).order_by("id")[:limit]
+
+
+def walk(*, size: int = 1000) -> Iterator[AuditEvent]:
+    """This will walk through the whole trail in the order of ids, `size` events in memory at a time."""
+    after_id = 0
+    while events := list(page(after_id=after_id, limit=size)):
+        yield from events
+        after_id = events[-1].id

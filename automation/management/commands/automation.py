@@ -1,0 +1,45 @@
+"""`manage.py automation`: the operator's command line; it parses, hands over and says how it went."""
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from rich.console import Console
+
+from automation.management import scheduler
+from automation.management.subcommand import Parser, bad_input
+from workflows.errors import WorkflowError
+
+_GROUPS = (scheduler,)
+
+
+class Command(BaseCommand):
+    """Publish, start, watch, repair and prove."""
+
+    help = "Publish workflows, start and watch runs, repair them, and prove the audit trail."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """This will add every subcommand of every group."""
+        parser.usage = argparse.SUPPRESS  # so that a wrong argument is answered with one line
+        subparsers = parser.add_subparsers(
+            dest="subcommand", required=True, metavar="COMMAND", prog=parser.prog, parser_class=Parser
+        )
+        for subcommand in (subcommand for group in _GROUPS for subcommand in group.SUBCOMMANDS):
+            subparser = subparsers.add_parser(
+                subcommand.name, help=subcommand.help, description=subcommand.help
+            )
+            subcommand.add_arguments(subparser)
+            subparser.set_defaults(run=subcommand.run)
+
+    def handle(self, *_args: object, **options: Any) -> None:  # Any: argparse knows no types
+        """This will run the subcommand. Raises CommandError, with code 2 when what was asked for is wrong."""
+        console = Console(file=sys.stdout, no_color=options["no_color"], soft_wrap=True)
+        run: Callable[[argparse.Namespace, Console], int] = options.pop("run")
+        try:
+            code = run(argparse.Namespace(**options), console)
+        except WorkflowError as error:
+            raise bad_input(str(error)) from error
+        if code:
+            raise SystemExit(code)

@@ -1,0 +1,56 @@
+"""The scheduler process: dispatches what is due until it is told to end; any number of them may run."""
+
+import argparse
+import os
+import signal
+import threading
+from types import FrameType
+
+import structlog
+from celery import current_app
+from rich.console import Console
+
+from automation.management.subcommand import Subcommand, no_arguments
+from workflows.dispatch import relay
+from workflows.dispatch.doorbell import Doorbell
+from workflows.dispatch.publisher import Publisher
+
+log = structlog.get_logger(__name__)
+
+
+def _run(_options: argparse.Namespace, _console: Console) -> int:
+    stopping = _stop_on_signals()
+    doorbell = Doorbell()
+    log.info("scheduler_started", pid=os.getpid())
+    try:
+        with Publisher(current_app) as publisher:
+            relay.run(publisher=publisher, doorbell=doorbell, is_stopping=stopping.is_set)
+    finally:
+        doorbell.close()
+    log.info("scheduler_stopped", pid=os.getpid())
+    return 0
+
+
+def _stop_on_signals() -> threading.Event:
+    """The first signal lets the round under way end, the second ends the process."""
+    stopping = threading.Event()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if stopping.is_set():
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+        stopping.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    return stopping
+
+
+SUBCOMMANDS = (
+    Subcommand(
+        name="scheduler",
+        help="dispatch what is due until SIGTERM or SIGINT",
+        add_arguments=no_arguments,
+        run=_run,
+    ),
+)

@@ -1,0 +1,155 @@
+"""Every error of the API as application/problem+json (RFC 9457); strangers never read what broke inside."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+import structlog
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.signals import got_request_exception
+from django.db import InterfaceError, OperationalError
+from django.http import Http404, HttpRequest, HttpResponse
+from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler, set_rollback
+
+from workflows import errors
+from workflows.core.problems import DefinitionInvalid, Problem
+
+log = structlog.get_logger(__name__)
+CONTENT_TYPE = "application/problem+json"
+_TYPE = "urn:problem-type:automation:"
+_AGAIN_S = 5
+
+_REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
+    errors.UnknownWorkflow: (404, "workflow-unknown"),
+    errors.WorkflowDisabled: (409, "workflow-disabled"),
+    errors.InputInvalid: (422, "input-invalid"),
+    errors.StartKeyReused: (422, "idempotency-key-reused"),
+    errors.UnknownRun: (404, "run-unknown"),
+    errors.RunEnded: (409, "run-ended"),
+    errors.UnknownDeadLetter: (404, "dead-letter-unknown"),
+    errors.DeadLetterResolved: (409, "dead-letter-resolved"),
+    DefinitionInvalid: (422, "definition-invalid"),
+    RequestDataTooBig: (413, "body-too-large"),
+    SuspiciousOperation: (400, "request-invalid"),
+    OperationalError: (503, "database-away"),
+    InterfaceError: (503, "database-away"),
+}
+"""What the engine and the framework refuse, with status and the last part of the problem's type."""
+
+_DETAILS: Mapping[type[Exception], str] = {
+    RequestDataTooBig: "the body is larger than this site accepts",
+    SuspiciousOperation: "the request is not well-formed",
+    OperationalError: "the database does not answer at this moment: ask again",
+    InterfaceError: "the database does not answer at this moment: ask again",
+}
+"""Where the exception's own text is not meant for callers."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProblemDetails:
+    """The members of a problem document; `problems` is ours: every single thing that is wrong."""
+
+    status: int
+    word: str
+    detail: str
+    problems: Sequence[Problem] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def document(self, *, instance: str) -> dict[str, object]:
+        """This will give the JSON document of the answer."""
+        document: dict[str, object] = {
+            "type": _TYPE + self.word,
+            "title": HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "instance": instance,
+        }
+        if self.problems:
+            document["problems"] = [asdict(problem) for problem in self.problems]
+        return document
+
+
+def handle(error: Exception, context: Mapping[str, Any]) -> Response:  # Any: as the framework declares it
+    """This will turn any exception of a view into its problem; what nobody expected is logged, and a 500."""
+    details = _details(error, context=context)
+    set_rollback()
+    if details is None:
+        details = _unexpected(error, request=context.get("request"))
+    elif details.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        log.warning("api_unavailable", error=type(error).__name__, exc_info=error)
+    return Response(
+        details.document(instance=context["request"].path),
+        status=details.status,
+        headers=dict(details.headers),
+        content_type=CONTENT_TYPE,
+    )
+
+
+def unknown_path(request: HttpRequest, **_: object) -> HttpResponse:
+    """This will answer a path of the API that does not exist."""
+    details = ProblemDetails(
+        status=404, word="path-unknown", detail=f"there is no {request.path}: see /api/v1/docs"
+    )
+    body = orjson.dumps(details.document(instance=request.path))
+    return HttpResponse(body, status=details.status, content_type=CONTENT_TYPE)
+
+
+def _details(error: Exception, *, context: Mapping[str, Any]) -> ProblemDetails | None:
+    if isinstance(error, APIException | Http404 | PermissionDenied):
+        return _of_framework(error, context=context)
+    known = next((kind for kind in type(error).__mro__ if kind in _REFUSALS), None)
+    if known is None:
+        return None
+    status, word = _REFUSALS[known]
+    problems = error.problems if isinstance(error, errors.InputInvalid | DefinitionInvalid) else ()
+    return ProblemDetails(
+        status=status,
+        word=word,
+        detail=_DETAILS.get(known) or str(error),
+        problems=problems,
+        headers={"Retry-After": str(_AGAIN_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {},
+    )
+
+
+def _of_framework(
+    error: APIException | Http404 | PermissionDenied, *, context: Mapping[str, Any]
+) -> ProblemDetails:
+    """The framework knows the status and the headers (WWW-Authenticate, Allow, Retry-After)."""
+    response = exception_handler(error, dict(context))
+    assert response is not None, "the framework handles its own errors"
+    headers = {name: str(value) for name, value in response.headers.items() if name != "Content-Type"}
+    if isinstance(error, ValidationError):
+        found = tuple(_places(error.detail, path="$"))
+        detail = "; ".join(f"{problem.path}: {problem.message}" for problem in found)
+        return ProblemDetails(
+            status=error.status_code, word="request-invalid", detail=detail, problems=found, headers=headers
+        )
+    detail = str(response.data["detail"]) if response.data else str(error)
+    word = getattr(getattr(error, "detail", None), "code", None) or "not-found"
+    return ProblemDetails(
+        status=response.status_code, word=str(word).replace("_", "-"), detail=detail, headers=headers
+    )
+
+
+def _places(detail: object, *, path: str) -> Iterator[Problem]:
+    """The framework nests its messages like the request: flatten them to JSON paths."""
+    if isinstance(detail, Mapping):
+        for key, value in detail.items():
+            yield from _places(value, path=path if key == "non_field_errors" else f"{path}.{key}")
+    elif isinstance(detail, list):
+        for value in detail:
+            yield from _places(value, path=path)
+    else:
+        yield Problem(path=path, message=str(detail))
+
+
+def _unexpected(error: Exception, *, request: Any) -> ProblemDetails:  # Any: the framework's request
+    log.error("api_failed", error=type(error).__name__, exc_info=error)
+    got_request_exception.send(sender=None, request=request)
+    return ProblemDetails(
+        status=500, word="internal", detail="something went wrong here, not in your request; it was logged"
+    )

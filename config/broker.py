@@ -1,0 +1,91 @@
+"""Lanes as queues of RabbitMQ, or of Valkey and Redis: the one place where the brokers differ."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from kombu import Exchange, Queue
+
+from config.env import Environment
+
+LANES = ("critical", "default", "bulk", "io")
+"""The queues workers read, most urgent first."""
+
+DEAD = "dead"
+"""The queue of messages that no worker could take; nobody consumes it, its length is an alarm."""
+
+WORK_EXCHANGE = Exchange("workflows", type="topic", durable=True)  # topic: native delayed delivery needs it
+DEAD_EXCHANGE = Exchange(DEAD, type="topic", durable=True)
+
+
+def celery_url(url: str) -> str:
+    """This will write redis-py's URL of a Unix socket the way Celery reads it.
+
+    >>> celery_url("unix:///run/valkey.sock?db=0")
+    'redis+socket:///run/valkey.sock?virtual_host=0'
+    >>> celery_url("amqp://host//")
+    'amqp://host//'
+    """
+    parts = urlsplit(url)
+    if parts.scheme != "unix":
+        return url
+    return f"redis+socket://{parts.path}?virtual_host={parts.query.removeprefix('db=') or '0'}"
+
+
+def is_rabbitmq(url: str) -> bool:
+    """This will tell whether the broker is RabbitMQ; else it is Valkey or Redis."""
+    return urlsplit(url).scheme in ("amqp", "amqps")
+
+
+def broker_settings(environment: Environment) -> Mapping[str, Any]:  # Any: Celery's settings have many types
+    """This will be the part of Celery's settings that depends on the broker."""
+    on_rabbitmq = is_rabbitmq(environment.broker_url)
+    return {
+        "broker_url": environment.broker_url,
+        "broker_transport_options": _rabbitmq_options() if on_rabbitmq else _redis_options(environment),
+        "task_queues": _quorum_queues(environment) if on_rabbitmq else _plain_queues(),
+    }
+
+
+def _quorum_queues(environment: Environment) -> Sequence[Queue]:
+    """Without reject-publish a quorum queue silently forgets the at-least-once of its dead letters."""
+    arguments = {
+        "x-queue-type": "quorum",
+        "x-dead-letter-exchange": DEAD_EXCHANGE.name,
+        "x-dead-letter-strategy": "at-least-once",
+        "x-overflow": "reject-publish",
+        "x-delivery-limit": environment.delivery_limit,
+    }
+    lanes = [Queue(lane, WORK_EXCHANGE, routing_key=lane, queue_arguments=arguments) for lane in LANES]
+    dead = Queue(DEAD, DEAD_EXCHANGE, routing_key="#", queue_arguments={"x-queue-type": "quorum"})
+    return [*lanes, dead]
+
+
+def _plain_queues() -> Sequence[Queue]:
+    return [Queue(lane, WORK_EXCHANGE, routing_key=lane) for lane in LANES]
+
+
+def _rabbitmq_options() -> Mapping[str, object]:
+    # With the timeouts a publisher fails after seconds, not never, while the broker refuses to take more.
+    return {
+        "confirm_publish": True,
+        "max_retries": 3,
+        "interval_start": 0,
+        "interval_step": 0.2,
+        "interval_max": 1.0,
+        "connect_timeout": 5,
+    }
+
+
+def _redis_options(environment: Environment) -> Mapping[str, object]:
+    # Without interval and throttle unconfirmed messages come back after 100 s at the earliest, whatever the
+    # visibility timeout says. The order of the lanes is the only priority there is.
+    return {
+        "visibility_timeout": environment.broker_redelivery_s,
+        "unacked_restore_interval": 2,
+        "unacked_restore_throttle": 1,
+        "queue_order_strategy": "priority",
+        "priority_steps": [0],
+        "socket_keepalive": True,
+        "health_check_interval": 30,
+    }

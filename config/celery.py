@@ -1,0 +1,92 @@
+"""The Celery application: how messages travel; it never decides what work is."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from celery import Celery, signals
+from celery.bootsteps import StartStopStep
+from celery.worker.consumer import Consumer
+
+from config import broker, connections, env, logs
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")  # read when the app is made, below
+_environment = env.read()
+
+
+class DeclareQueues(StartStopStep):
+    """Declares every queue at each connection: a broker that lost its data gets them back, `dead` too."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def start(self, parent: Consumer) -> None:
+        """This will declare exchanges, queues and bindings; what exists already stays as it is."""
+        with parent.connection.channel() as channel:
+            for queue in parent.app.amqp.queues.values():
+                queue(channel).declare()
+
+
+def make_app(environment: env.Environment) -> Celery:
+    """This will build the application with all its settings."""
+    app = Celery("automation", set_as_current=True)
+    app.conf.update(
+        {
+            **_common_settings(environment),
+            **broker.broker_settings(environment),
+        }
+    )
+    app.steps["consumer"].add(DeclareQueues)
+    return app
+
+
+def _common_settings(environment: env.Environment) -> Mapping[str, Any]:  # Any: settings have many types
+    return {
+        # A message is confirmed after its work, and given back when the process that had it is killed.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,  # our leases decide, not the connection
+        "worker_disable_rate_limits": True,
+        # Each message names its queue; nothing is created by a misspelt name.
+        "task_default_queue": "default",
+        "task_default_exchange": broker.WORK_EXCHANGE.name,
+        "task_default_exchange_type": "topic",
+        "task_default_routing_key": "default",
+        "task_create_missing_queues": False,
+        # Only what chords need is kept, and not for long: the truth is in PostgreSQL.
+        "result_backend": broker.celery_url(environment.redis_url),
+        "result_expires": environment.result_expires_s,
+        "result_chord_expires": environment.result_expires_s,
+        "task_ignore_result": True,
+        "task_store_errors_even_if_ignored": False,
+        # JSON only: a pickle is a program.
+        "accept_content": ["json"],
+        "task_serializer": "json",
+        "result_serializer": "json",
+        "worker_send_task_events": False,
+        "task_send_sent_event": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_soft_shutdown_timeout": environment.soft_shutdown_s,
+        "worker_enable_soft_shutdown_on_idle": False,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_pool_acquire_timeout": 10,
+        "broker_heartbeat": 30,
+        "enable_utc": True,
+        "timezone": "UTC",
+        "beat_scheduler": "django_celery_beat.schedulers:DatabaseScheduler",
+        # Celery closes Django's connections around each task unless it is told to count to this number first.
+        "CELERY_DB_REUSE_MAX": 10**9,
+    }
+
+
+app = make_app(_environment)
+app.autodiscover_tasks()
+connections.keep_alive()
+
+
+@signals.setup_logging.connect
+def _configure_logging(**_: object) -> None:
+    """Receiving this signal is what keeps Celery from configuring logging in its own way."""
+    logs.configure(level=_environment.log_level, style=_environment.log_format)

@@ -1,0 +1,213 @@
+"""Every setting that comes from the environment, declared once; it never reads anything else.
+
+A value that is missing or wrong stops the process at its start with a message that names all of them.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from environs import Env, EnvValidationError, ValidationError
+
+_SECRET_KEY_LENGTH = 32
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Declaration:
+    """What the documentation says about a setting. `default` is None when it must be given."""
+
+    name: str
+    kind: str
+    unit: str
+    default: object
+    meaning: str
+
+
+class WrongSettings(Exception):
+    """Settings are missing or wrong; `problems` maps each name to what is wrong."""
+
+    def __init__(self, problems: Mapping[str, Sequence[str]]) -> None:
+        lines = "\n".join(f"  {name}: {' '.join(texts)}" for name, texts in sorted(problems.items()))
+        super().__init__(f"wrong settings in the environment (see docs/settings.md):\n{lines}")
+        self.problems = problems
+
+
+def _schemes(*allowed: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if urlsplit(value).scheme not in allowed:
+            raise ValidationError(f"The scheme of the URL must be one of: {', '.join(allowed)}.")
+
+    return check
+
+
+def _one_of(*allowed: str) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        if value not in allowed:
+            raise ValidationError(f"Must be one of: {', '.join(allowed)}.")
+
+    return check
+
+
+def _at_least(minimum: float) -> Callable[[float], None]:
+    def check(value: float) -> None:
+        if value < minimum:
+            raise ValidationError(f"Must be {minimum} or more.")
+
+    return check
+
+
+def _is_long(value: str) -> None:
+    if len(value) < _SECRET_KEY_LENGTH:
+        raise ValidationError(f"Must have at least {_SECRET_KEY_LENGTH} characters.")
+
+
+def _setting(
+    meaning: str,
+    *,
+    default: object = MISSING,
+    unit: str = "",
+    check: Callable[..., None] | None = None,
+) -> Any:  # Any: like `dataclasses.field`, this promises each caller the type it declares
+    metadata = {"meaning": meaning, "unit": unit, "check": check}
+    if default is MISSING:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Environment:
+    """The settings as they were at the start of the process."""
+
+    secret_key: str = _setting("Signs sessions and tokens: 32 random characters or more.", check=_is_long)
+    database_url: str = _setting(
+        "PostgreSQL 15 or newer: postgresql://user:password@host:port/name.",
+        check=_schemes("postgresql", "postgres"),
+    )
+    broker_url: str = _setting(
+        "RabbitMQ (amqp://...), or Valkey or Redis (redis://... or redis+socket:///path?virtual_host=0).",
+        check=_schemes("amqp", "amqps", "redis", "rediss", "redis+socket"),
+    )
+    redis_url: str = _setting(
+        "Redis 6.2 or newer, or Valkey: redis://... or unix:///path?db=0.",
+        check=_schemes("redis", "rediss", "unix"),
+    )
+
+    debug: bool = _setting(
+        "Shows tracebacks to anybody: never true where others can reach it.", default=False
+    )
+    allowed_hosts: tuple[str, ...] = _setting("Host names this site answers to.", default=())
+    csrf_trusted_origins: tuple[str, ...] = _setting(
+        "Origins (https://host) that may post forms.", default=()
+    )
+    https: bool = _setting("Redirects to HTTPS, sets HSTS and marks cookies secure.", default=True)
+    trust_proxy: bool = _setting(
+        "Believes X-Forwarded-Proto: only behind a proxy that always sets it.", default=False
+    )
+    static_manifest: bool = _setting("Serves collected, hashed static files.", default=False)
+
+    database_conn_max_age_s: int = _setting(
+        "How long a connection to PostgreSQL is kept.", default=600, unit="s", check=_at_least(0)
+    )
+    database_idle_transaction_s: int = _setting(
+        "PostgreSQL ends a transaction idle for so long, so that a frozen process frees its locks; 0: never.",
+        default=60,
+        unit="s",
+        check=_at_least(0),
+    )
+    broker_redelivery_s: int = _setting(
+        "Valkey or Redis as broker: when an unconfirmed message is delivered again.",
+        default=900,
+        unit="s",
+        check=_at_least(5),
+    )
+    delivery_limit: int = _setting(
+        "RabbitMQ: deliveries of a message before it goes to the queue `dead`.",
+        default=20,
+        check=_at_least(1),
+    )
+    result_expires_s: int = _setting(
+        "How long Redis keeps the state of a fan-out.", default=3600, unit="s", check=_at_least(60)
+    )
+    soft_shutdown_s: float = _setting(
+        "What a worker that is asked to end grants its running steps.",
+        default=30.0,
+        unit="s",
+        check=_at_least(0),
+    )
+    lease_s: float = _setting(
+        "How long a worker that is not heard of keeps its work before others may take it.",
+        default=15.0,
+        unit="s",
+        check=_at_least(1),
+    )
+    shift_s: float = _setting(
+        "How long one wake-up may keep a worker, so that urgent work gets its turn.",
+        default=1.0,
+        unit="s",
+        check=_at_least(0.01),
+    )
+    dispatch_again_s: float = _setting(
+        "When a wake-up that nobody answered is sent again; doubles each time.",
+        default=15.0,
+        unit="s",
+        check=_at_least(0.1),
+    )
+    dispatch_again_cap_s: float = _setting(
+        "The longest pause between two wake-ups for the same work.",
+        default=600.0,
+        unit="s",
+        check=_at_least(1),
+    )
+    carry_grace_s: float = _setting(
+        "How long a segment on another lane waits for the wake-up its Celery canvas brings.",
+        default=2.0,
+        unit="s",
+        check=_at_least(0),
+    )
+    step_output_max_bytes: int = _setting(
+        "The largest output a step may have.", default=262_144, unit="bytes", check=_at_least(1024)
+    )
+    for_each_max_items: int = _setting(
+        "The most items a for_each may have.", default=100_000, check=_at_least(1)
+    )
+    log_level: str = _setting(
+        "DEBUG, INFO, WARNING or ERROR.", default="INFO", check=_one_of("DEBUG", "INFO", "WARNING", "ERROR")
+    )
+    log_format: str = _setting(
+        "`json` for machines or `console` for people.", default="json", check=_one_of("json", "console")
+    )
+
+
+def read() -> Environment:
+    """This will parse and check all settings of this process. Raises WrongSettings with every problem."""
+    env = Env(eager=False)  # gathers the problems instead of stopping at the first
+    values = {declared.name: _value(env=env, declared=declared) for declared in fields(Environment)}
+    try:
+        env.seal()
+    except EnvValidationError as error:
+        raise WrongSettings(error.error_messages) from error
+    return Environment(**values)
+
+
+def declarations() -> Sequence[Declaration]:
+    """This will list all settings in the order of the documentation."""
+    return [
+        Declaration(
+            name=declared.name.upper(),
+            kind=getattr(declared.type, "__name__", str(declared.type)),
+            unit=declared.metadata["unit"],
+            default=None if declared.default is MISSING else declared.default,
+            meaning=declared.metadata["meaning"],
+        )
+        for declared in fields(Environment)
+    ]
+
+
+def _value(*, env: Env, declared: Field[Any]) -> Any:  # Any: the type is the field's
+    name, check = declared.name.upper(), declared.metadata["check"]
+    options = {} if declared.default is MISSING else {"default": declared.default}
+    if declared.type not in (str, bool, int, float):
+        return tuple(env.list(name, **options) or ())
+    parse = {str: env.str, bool: env.bool, int: env.int, float: env.float}[declared.type]
+    return parse(name, validate=check, **options)

@@ -1,0 +1,210 @@
+"""The whole platform on one machine: servers, web, workers, scheduler; all of it ends with its owner.
+
+    with Platform(var_dir=Path("var"), workers=2) as platform:
+        print(platform.url)
+
+What dies is started again. However the owner dies, its guard takes everything with it.
+"""
+
+import concurrent.futures
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from config import migrating
+from config.broker import LANES
+from config.embedded import EmbeddedServers
+from config.kept import Kept
+from config.servers.children import Program
+from config.servers.errors import ServerFailed
+from config.servers.ports import answers, free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+_POLL_S = 0.05
+_START_LIMIT_S = 90.0
+_PROBE = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+
+class Platform:
+    """Embedded servers, and `workers` worker processes of `concurrency` children each, web and scheduler.
+
+    `web_port` 0 takes a free one. `extra_env` reaches every process.
+    """
+
+    def __init__(
+        self,
+        *,
+        var_dir: Path = ROOT / "var",
+        workers: int = 2,
+        concurrency: int = 2,
+        web_port: int = 0,
+        extra_env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.var_dir = var_dir.resolve()
+        self._extra_env = dict(extra_env or {})
+        self._worker_names = [f"worker{index}" for index in range(workers)]
+        self._concurrency = concurrency
+        self._port = web_port or free_port()
+        self._servers: EmbeddedServers | None = None
+        self._kept: dict[str, Kept] = {}
+        self._lock = threading.RLock()
+        self._stopping = threading.Event()
+        self._keeper = threading.Thread(target=self._keep, name="keeper", daemon=True)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """This will be where the site is served."""
+        return f"http://127.0.0.1:{self._port}"
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """This will be the environment of every process, secrets included: never print it."""
+        return {
+            **os.environ,
+            "ALLOWED_HOSTS": "localhost,127.0.0.1",
+            "HTTPS": "false",
+            "SOFT_SHUTDOWN_S": "5",
+            "REMAP_SIGTERM": "SIGQUIT",  # SIGTERM lets a worker's steps finish, a second one hands them back
+            "DJANGO_SETTINGS_MODULE": "config.settings",
+            **self._embedded.environment,
+            **self._extra_env,
+        }
+
+    @property
+    def restarts(self) -> Mapping[str, int]:
+        """This will be how often each process was started again."""
+        with self._lock:
+            return {name: kept.restarts for name, kept in self._kept.items()}
+
+    def start(self) -> None:
+        """This will start everything and return when it works."""
+        (self.var_dir / "logs").mkdir(parents=True, exist_ok=True)
+        self._servers = EmbeddedServers(directory=self.var_dir)
+        self._servers.start()
+        migrating.migrate_when_changed(
+            stamp=self.var_dir / "postgres" / "migrated",
+            root=ROOT,
+            run=lambda: self.manage("migrate", "--noinput"),
+        )
+        self._start_processes()
+        self._keeper.start()
+
+    def manage(self, *args: str, env: Mapping[str, str] | None = None) -> str:
+        """This will run a management command and return its output. Raises CalledProcessError."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *args],
+            cwd=ROOT,
+            env={**self.environment, **(env or {})},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        with (self.var_dir / "logs" / "manage.log").open("a") as log:
+            log.write(done.stdout + done.stderr)
+        done.check_returncode()
+        return done.stdout
+
+    def start_process(self, *, name: str, args: Sequence[str], env: Mapping[str, str] | None = None) -> None:
+        """This will run a Python program beside the others, and start it again when it dies."""
+        with self._lock:
+            self._kept[name] = self._keeping(name=name, args=args, env=env)
+
+    def kill_worker(self, index: int) -> int:
+        """This will end one worker and its children as a crash would, and return its process id."""
+        with self._lock:
+            return self._kept[self._worker_names[index]].kill()
+
+    def close(self) -> None:
+        """This will end everything cleanly: who gives work first, then who does it, then the servers."""
+        self._stopping.set()
+        if self._keeper.is_alive():
+            self._keeper.join()
+        with concurrent.futures.ThreadPoolExecutor(max_workers=16) as pool:
+            for _ in pool.map(Kept.stop, self._kept.values()):
+                pass
+        if self._servers is not None:
+            self._servers.close()
+            self._servers = None
+
+    @property
+    def _embedded(self) -> EmbeddedServers:
+        if self._servers is None:
+            raise RuntimeError(
+                "the platform is not running: use it as a context manager, or call start() first"
+            )
+        return self._servers
+
+    def _start_processes(self) -> None:
+        self.start_process(name="web", args=_web(port=self._port))
+        self.start_process(name="scheduler", args=["manage.py", "automation", "scheduler"])
+        for name in self._worker_names:
+            self.start_process(name=name, args=_worker(name=name, concurrency=self._concurrency))
+        self._wait("web", lambda: answers(port=self._port, say=_PROBE, expect=b"HTTP/1.1 200"))
+        self._wait("scheduler", lambda: self._kept["scheduler"].has_logged("scheduler_started"))
+        for name in self._worker_names:
+            self._wait(name, lambda name=name: self._kept[name].has_logged(" ready."))  # type: ignore[misc]
+
+    def _wait(self, name: str, is_ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + _START_LIMIT_S
+        while not is_ready():
+            kept = self._kept[name]
+            if not kept.is_running or time.monotonic() > deadline:
+                what = "did not start in time" if kept.is_running else "ended while it was starting"
+                raise ServerFailed(server=name, what=what, log_path=kept.log_path)
+            time.sleep(_POLL_S)
+
+    def _keeping(self, *, name: str, args: Sequence[str], env: Mapping[str, str] | None) -> Kept:
+        program = Program(
+            name=name,
+            args=[sys.executable, *args],
+            env={**self.environment, **(env or {})},
+            cwd=ROOT,
+            log_path=self.var_dir / "logs" / f"{name}.log",
+            stop_signal=signal.SIGTERM,
+            stop_limit_s=10.0,
+        )
+        return Kept(program=program, guard=self._embedded.guard)
+
+    def _keep(self) -> None:
+        """The keeper's thread: the servers first, since without them nothing else can start."""
+        while not self._stopping.wait(_POLL_S):
+            self._embedded.restart_dead()
+            with self._lock:
+                for kept in self._kept.values():
+                    kept.restart_when_dead(now=time.monotonic())
+
+
+def _web(*, port: int) -> Sequence[str]:
+    return [
+        *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"),
+        *("--workers", "1", "--blocking-threads", "4", "--backpressure", "64", "--log-level", "warning"),
+        "config.wsgi:application",
+    ]
+
+
+def _worker(*, name: str, concurrency: int) -> Sequence[str]:
+    return [
+        *("-m", "celery", "-A", "config", "worker", "-n", f"{name}@localhost", "-Q", ",".join(LANES)),
+        *("-c", str(concurrency), "-l", "INFO", "--without-gossip", "--without-mingle"),
+    ]

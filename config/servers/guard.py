@@ -1,0 +1,126 @@
+"""Ends the children and removes the folders of a process that died, however it died; it starts nothing.
+
+The guard is a small process in a session of its own that reads from a pipe whose other end only its owner
+holds. When the owner ends, even by SIGKILL, the pipe ends, and the guard stops what is still on its list,
+latest first. This file is also the guard's program and imports the standard library alone: it starts in a
+few milliseconds.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO
+
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ward:
+    """A process (`target` positive) or a process group (negative) and how it is to be stopped."""
+
+    target: int
+    signal: int
+    limit_s: float
+
+
+class Guard:
+    """The owner's end of the pipe. `keep_open` are file descriptors (locks) the guard holds until it ends."""
+
+    def __init__(self, *, keep_open: tuple[int, ...] = ()) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(Path(__file__).resolve())],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=keep_open,
+            cwd="/",
+            text=True,
+        )
+
+    def watch(self, ward: Ward) -> None:
+        """This will have `ward` stopped when the owner dies."""
+        self._send({"watch": asdict(ward)})
+
+    def forget(self, *, target: int) -> None:
+        """This will take a process that has ended off the list."""
+        self._send({"forget": target})
+
+    def remove_at_end(self, path: Path) -> None:
+        """This will have a folder deleted at the end, after all processes."""
+        self._send({"remove": str(path)})
+
+    def close(self) -> None:
+        """This will end the guard, after it has stopped and removed what is still on its list."""
+        self._pipe.close()
+        self._process.wait()
+
+    @property
+    def _pipe(self) -> IO[str]:
+        assert self._process.stdin is not None  # opened with PIPE above
+        return self._process.stdin
+
+    def _send(self, message: dict[str, object]) -> None:
+        self._pipe.write(json.dumps(message) + "\n")
+        self._pipe.flush()
+
+
+def stop_all(wards: list[Ward]) -> None:
+    """This will signal all of `wards` at once and kill those that outlast their limit."""
+    started_at = time.monotonic()
+    for ward in reversed(wards):
+        _send_signal(target=ward.target, number=ward.signal)
+    for ward in reversed(wards):
+        while is_alive(target=ward.target) and time.monotonic() - started_at < ward.limit_s:
+            time.sleep(_POLL_S)
+        _send_signal(target=ward.target, number=signal.SIGKILL)
+    for ward in wards:
+        while is_alive(target=ward.target) and time.monotonic() - started_at < ward.limit_s + 5:
+            time.sleep(_POLL_S)
+
+
+def is_alive(*, target: int) -> bool:
+    """This will tell whether a process, or any process of a group, still exists (a zombie does)."""
+    try:
+        os.kill(target, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _send_signal(*, target: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(target, number)
+        os.kill(target, signal.SIGCONT)  # a stopped process would never see its signal
+
+
+def main() -> None:
+    """This will keep the list until the pipe ends, then stop and remove everything on it."""
+    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ignored, signal.SIG_IGN)
+    wards: dict[int, Ward] = {}
+    folders: list[str] = []
+    for line in sys.stdin:
+        match json.loads(line):
+            case {"watch": dict(ward)}:
+                wards[ward["target"]] = Ward(**ward)
+            case {"forget": int(target)}:
+                wards.pop(target, None)
+            case {"remove": str(path)}:
+                folders.append(path)
+    stop_all(list(wards.values()))
+    for folder in folders:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+"""Django's settings, strict unless the environment says otherwise; it names no host and holds no secret."""
+
+from pathlib import Path
+from typing import Any
+
+import dj_database_url
+
+from config import env
+
+ENVIRONMENT = env.read()
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# Who we are and whom we answer
+SECRET_KEY = ENVIRONMENT.secret_key
+DEBUG = ENVIRONMENT.debug
+ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
+CSRF_TRUSTED_ORIGINS = list(ENVIRONMENT.csrf_trusted_origins)
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+BROKER_URL = ENVIRONMENT.broker_url
+REDIS_URL = ENVIRONMENT.redis_url
+
+INSTALLED_APPS = [
+    "config.apps.Wiring",
+    "audit",
+    "integrations",
+    "workflows",
+    "automation",
+    "reconciliation",
+    "unfold",  # before the admin it dresses
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+    "django_celery_beat",
+]
+MIDDLEWARE = [
+    "config.health.HealthMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# The truth
+_database_options: dict[str, Any] = {  # Any: psycopg's options have many types
+    "connect_timeout": 5,
+    "application_name": "automation",
+    "prepare_threshold": 1,  # hot statements use server-side parameters and are planned once
+}
+if ENVIRONMENT.database_idle_transaction_s:
+    _database_options["options"] = (
+        f"-c idle_in_transaction_session_timeout={ENVIRONMENT.database_idle_transaction_s}s"
+    )
+_database: Any = dj_database_url.parse(  # Any: one key of its TypedDict is set below
+    ENVIRONMENT.database_url,
+    conn_max_age=ENVIRONMENT.database_conn_max_age_s,
+    conn_health_checks=True,
+)
+_database["OPTIONS"] = {**_database.get("OPTIONS", {}), **_database_options}
+DATABASES = {"default": _database}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# The engine
+LEASE_S = ENVIRONMENT.lease_s
+SHIFT_S = ENVIRONMENT.shift_s
+DISPATCH_AGAIN_S = ENVIRONMENT.dispatch_again_s
+DISPATCH_AGAIN_CAP_S = ENVIRONMENT.dispatch_again_cap_s
+CARRY_GRACE_S = ENVIRONMENT.carry_grace_s
+STEP_OUTPUT_MAX_BYTES = ENVIRONMENT.step_output_max_bytes
+FOR_EACH_MAX_ITEMS = ENVIRONMENT.for_each_max_items
+
+# What makes right things fast
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": ENVIRONMENT.redis_url,
+        "KEY_PREFIX": "automation",
+    }
+}
+
+# Security
+SECURE_SSL_REDIRECT = ENVIRONMENT.https
+SECURE_HSTS_SECONDS = 31_536_000 if ENVIRONMENT.https else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = ENVIRONMENT.https
+SECURE_HSTS_PRELOAD = False  # a promise about the whole domain, which is not ours to make
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if ENVIRONMENT.trust_proxy else None
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = ENVIRONMENT.https
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 8 * 3600
+X_FRAME_OPTIONS = "DENY"
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2_621_440
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+]
+
+# The API
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "automation.tokens.TokenAuthentication",  # first: its challenge makes the answer 401, not 403
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PAGINATION_CLASS": "rest_framework.pagination.CursorPagination",
+    "DEFAULT_FILTER_BACKENDS": ["django_filters.rest_framework.DjangoFilterBackend"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "automation.problems.handle",
+    "PAGE_SIZE": 50,
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Automation engine",
+    "DESCRIPTION": "Publish workflows, start runs, watch and repair them.",
+    "VERSION": "1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "REDOC_DIST": "SIDECAR",
+}
+
+# The admin
+UNFOLD = {
+    "SITE_TITLE": "Automation",
+    "SITE_HEADER": "Automation",
+    "SITE_SYMBOL": "account_tree",
+    "SHOW_HISTORY": True,
+    "SHOW_VIEW_ON_SITE": False,
+}
+
+# Static files: collected and hashed in an image, found where they are on a developer's machine
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles" if ENVIRONMENT.static_manifest else None
+WHITENOISE_USE_FINDERS = not ENVIRONMENT.static_manifest
+WHITENOISE_AUTOREFRESH = False
+_static_backend = (
+    "whitenoise.storage.CompressedManifestStaticFilesStorage"
+    if ENVIRONMENT.static_manifest
+    else "django.contrib.staticfiles.storage.StaticFilesStorage"
+)
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": _static_backend},
+}
+
+# Language, time, logs
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+LOGGING_CONFIG = "config.logs.install"
+LOGGING = {"level": ENVIRONMENT.log_level, "style": ENVIRONMENT.log_format}
+DJANGO_CELERY_BEAT_TZ_AWARE = True

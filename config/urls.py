@@ -1,0 +1,11 @@
+"""Where each part of the site lives; the parts say themselves what they contain."""
+
+from django.contrib import admin
+from django.urls import include, path
+from django.views.generic import RedirectView
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", include("automation.urls")),
+]

@@ -1,0 +1,93 @@
+"""What can be known about a call to the outside that did not succeed.
+
+IntegrationError
+├── UnknownAdapter          no adapter of that name
+├── UnknownConnection       no connection of that name
+├── AdapterNameTaken        two adapters claim one name
+├── WrongConnection         a connection cannot be saved as described
+└── CallFailed
+    ├── Refused             it did not happen and never will: do not repeat it
+    ├── Unavailable         it did not happen; a later attempt may succeed
+    ├── Throttled           it did not happen; the peer says when to come back
+    └── Unknown             it may have happened: repeat with the same key, or look first
+"""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+
+class IntegrationError(Exception):
+    """Anything this app raises on purpose."""
+
+
+class UnknownAdapter(IntegrationError):
+    """There is no adapter of that name."""
+
+
+class UnknownConnection(IntegrationError):
+    """There is no connection of that name."""
+
+
+class AdapterNameTaken(IntegrationError):
+    """Two adapters claim one name: it must be clear which one a definition means."""
+
+
+class WrongConnection(IntegrationError):
+    """A connection cannot be saved as described; `problems` maps each wrong field to what would be right."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{field}: {problem}" for field, problem in sorted(problems.items())))
+        self.problems = problems
+
+
+class CallFailed(IntegrationError):
+    """A call ended without success; the class says what that means for the next attempt.
+
+    `retry_after_s` is the delay the failure itself asks for, in seconds; `evidence` is JSON that helps a
+    person (status code, excerpt of the body), never a secret. `repeatable` False forbids another attempt:
+    the peer cannot recognise it as the same.
+    """
+
+    kind: ClassVar[str]
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        evidence: Mapping[str, object] | None = None,
+        repeatable: bool = True,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after_s = retry_after_s
+        self.evidence: Mapping[str, object] = evidence or {}
+        self.repeatable = repeatable
+
+
+class Refused(CallFailed):
+    """The same request will never succeed, so it is not repeated.
+
+    As a rule it did not happen. Where it did (the answer was too large to keep, say), the evidence holds
+    `"happened": true`.
+    """
+
+    kind = "refused"
+
+
+class Unavailable(CallFailed):
+    """It did not happen; a later attempt may succeed."""
+
+    kind = "unavailable"
+
+
+class Throttled(CallFailed):
+    """It did not happen because we ask too often; `retry_after_s` says when to come back."""
+
+    kind = "throttled"
+
+
+class Unknown(CallFailed):
+    """It may have happened: only the same idempotency key, or a look-up, may follow."""
+
+    kind = "unknown"

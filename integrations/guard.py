@@ -1,0 +1,160 @@
+"""The gate every outbound connection passes: it connects to checked addresses and never to a name.
+
+A name is resolved once, all its addresses are checked, and the socket goes to one of exactly those: a name
+that changes its address between the check and the connection gains nothing. Host header and TLS server name
+stay those of the URL. Every socket also keeps the deadline of the call it serves.
+"""
+
+import queue
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from ipaddress import ip_address
+from typing import Any
+
+import httpcore2
+
+from integrations.addresses import Address, Reach, reach_of
+from integrations.errors import Refused
+
+_NO_DEADLINE_S = 30.0
+
+_deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
+
+
+@contextmanager
+def deadline(at: float) -> Iterator[None]:
+    """This will end every socket operation inside the block at the instant `at` of `time.monotonic`."""
+    token = _deadline.set(at)
+    try:
+        yield
+    finally:
+        _deadline.reset(token)
+
+
+class GuardedBackend(httpcore2.NetworkBackend):
+    """Opens sockets for `httpcore2`, to allowed addresses only."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        self._allow_private = allow_private
+        self._sockets = httpcore2.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
+    ) -> httpcore2.NetworkStream:
+        """This will connect to the first address of a host that answers.
+
+        Raises Refused when any address of the host is not allowed, ConnectError or ConnectTimeout when none
+        can be found or answers in time.
+        """
+        until = time.monotonic() + _remaining(timeout, failure=httpcore2.ConnectTimeout)
+        addresses = resolve(host=host, port=port, timeout_s=until - time.monotonic())
+        check(host=host, addresses=addresses, allow_private=self._allow_private)
+        failure: Exception = httpcore2.ConnectError(f"{host} has no address")
+        for address in addresses:
+            left = until - time.monotonic()
+            if left <= 0:
+                raise httpcore2.ConnectTimeout(f"{host} did not answer in time") from failure
+            try:
+                stream = self._sockets.connect_tcp(str(address), port, left, local_address, socket_options)
+            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+                failure = error
+            else:
+                return DeadlineStream(stream)
+        raise failure
+
+
+class DeadlineStream(httpcore2.NetworkStream):
+    """A connected socket whose operations end at the deadline of the current call."""
+
+    def __init__(self, stream: httpcore2.NetworkStream) -> None:
+        self._stream = stream
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """This will read what is there, waiting no longer than the call may."""
+        return self._stream.read(max_bytes, _remaining(timeout, failure=httpcore2.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """This will write all of a buffer, each part waiting no longer than the call may."""
+        self._stream.write(buffer, _remaining(timeout, failure=httpcore2.WriteTimeout))
+
+    def close(self) -> None:
+        """This will close the socket."""
+        self._stream.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore2.NetworkStream:
+        """This will begin TLS under the name of the URL, not the address."""
+        left = _remaining(timeout, failure=httpcore2.ConnectTimeout)
+        return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left))
+
+    def get_extra_info(self, info: str) -> Any:  # Any: the signature of httpcore2
+        """This will pass on what the socket knows about itself."""
+        return self._stream.get_extra_info(info)
+
+
+def resolve(*, host: str, port: int, timeout_s: float) -> Sequence[Address]:
+    """This will find the addresses of a host in the order the system prefers them.
+
+    The system's resolver cannot be interrupted, so it works in a thread of its own that is left behind when
+    it is late. Raises ConnectError when there is no such host, ConnectTimeout when the resolver is late.
+    """
+    try:
+        return [ip_address(host.strip("[]"))]
+    except ValueError:
+        pass  # a name, to be resolved
+    answers: queue.SimpleQueue[Sequence[str] | OSError] = queue.SimpleQueue()
+    threading.Thread(target=_look_up, args=(host, port, answers), name="resolver", daemon=True).start()
+    try:
+        answer = answers.get(timeout=max(timeout_s, 0))
+    except queue.Empty as error:
+        raise httpcore2.ConnectTimeout(f"the address of {host} was not found in time") from error
+    if isinstance(answer, OSError):
+        raise httpcore2.ConnectError(f"{host} has no address: {answer.strerror}") from answer
+    return [ip_address(text) for text in answer]
+
+
+def check(*, host: str, addresses: Iterable[Address], allow_private: bool) -> None:
+    """This will raise Refused unless every address may be reached."""
+    for address in addresses:
+        reach = reach_of(address)
+        if reach is Reach.PUBLIC or (reach is Reach.PRIVATE and allow_private):
+            continue
+        remedy = (
+            "no connection may reach it"
+            if reach is Reach.FORBIDDEN
+            else "use a connection that allows private addresses, if that is meant"
+        )
+        raise Refused(
+            f"{host} is at {address}, which is not a public address: {remedy}",
+            evidence={"host": host, "address": str(address), "reach": reach.name.lower()},
+        )
+
+
+def _look_up(host: str, port: int, answers: "queue.SimpleQueue[Sequence[str] | OSError]") -> None:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        answers.put(error if isinstance(error, OSError) else OSError(0, "not a host name"))
+    else:
+        answers.put([str(address[0]) for *_, address in found])
+
+
+def _remaining(timeout: float | None, *, failure: type[Exception]) -> float:
+    at = _deadline.get()
+    if at is None:
+        return _NO_DEADLINE_S if timeout is None else timeout
+    left = at - time.monotonic()
+    if left <= 0:
+        raise failure("the time of the call is over")
+    return left if timeout is None else min(left, timeout)

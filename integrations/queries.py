@@ -1,0 +1,88 @@
+"""Readings of connections; a row may be a few seconds old, a secret never is."""
+
+import time
+
+from integrations import credentials
+from integrations.connections import ConnectionSpec
+from integrations.contract import ConnectionSettings
+from integrations.errors import UnknownConnection
+from integrations.models import Connection
+
+FRESH_S = 5.0
+
+_read: dict[str, tuple[float, ConnectionSpec]] = {}
+"""Each connection as it was read last, and until which instant of `time.monotonic` that is fresh enough."""
+
+
+def connection_settings(name: str) -> ConnectionSettings:
+    """This will say how to reach a connection, its secret resolved now.
+
+    A change made by another process is seen after at most `FRESH_S` seconds. Raises UnknownConnection, and
+    Refused when the secret is not where the connection says.
+    """
+    until, spec = _read.get(name, (0.0, None))
+    if spec is None or until < time.monotonic():
+        spec = get_connection(name)
+        _read[name] = (time.monotonic() + FRESH_S, spec)
+    return _resolved(spec)
+
+
+def get_connection(name: str) -> ConnectionSpec:
+    """This will read a connection. Raises UnknownConnection."""
+    spec = find_connection(name)
+    if spec is None:
+        raise UnknownConnection(
+            f"there is no connection {name!r}: add it under Integrations, or mend the name"
+        )
+    return spec
+
+
+def find_connection(name: str) -> ConnectionSpec | None:
+    """This will read a connection, None when there is none of that name."""
+    row = Connection.objects.filter(name=name).first()
+    return None if row is None else spec_of(row)
+
+
+def connection_names() -> list[str]:
+    """This will list the names of all connections in alphabetical order."""
+    return list(Connection.objects.order_by("name").values_list("name", flat=True))
+
+
+def forget_connections() -> None:
+    """This will let the next call read its connection again."""
+    _read.clear()
+
+
+def spec_of(row: Connection) -> ConnectionSpec:
+    """This will turn a row into what a person wrote."""
+    return ConnectionSpec(
+        name=row.name,
+        base_url=row.base_url,
+        allow_private=row.allow_private,
+        auth_header=row.auth_header,
+        auth_scheme=row.auth_scheme,
+        secret_reference=row.secret_reference,
+        headers=row.headers,
+        connect_timeout_s=row.connect_timeout_s,
+        read_timeout_s=row.read_timeout_s,
+        max_response_bytes=row.max_response_bytes,
+    )
+
+
+def _resolved(spec: ConnectionSpec) -> ConnectionSettings:
+    headers = dict(spec.headers)
+    secrets: tuple[str, ...] = ()
+    if spec.secret_reference:
+        secret = credentials.resolve(spec.secret_reference, connection=spec.name)
+        headers[spec.auth_header] = f"{spec.auth_scheme} {secret}" if spec.auth_scheme else secret
+        secrets = (secret,)
+    return ConnectionSettings(
+        name=spec.name,
+        base_url=spec.base_url,
+        allow_private=spec.allow_private,
+        headers=headers,
+        secrets=secrets,
+        connect_timeout_s=spec.connect_timeout_s,
+        read_timeout_s=spec.read_timeout_s,
+        max_response_bytes=spec.max_response_bytes,
+    )

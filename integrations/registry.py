@@ -1,0 +1,59 @@
+"""Which adapters there are; it never calls one.
+
+Those of this project stand in the table below. An installed package adds its own with an entry point of the
+group `automation.adapters`, whose value is a module that keeps `integrations.contract.Adapter`.
+"""
+
+import functools
+from collections.abc import Iterable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+
+import jsonschema_rs
+
+from integrations.adapters import http_request
+from integrations.contract import Adapter
+from integrations.errors import AdapterNameTaken, UnknownAdapter
+
+GROUP = "automation.adapters"
+_BUILT_IN: tuple[Adapter, ...] = (http_request,)
+
+
+def get_adapter(name: str) -> Adapter:
+    """This will find an adapter by the name that `uses` says. Raises UnknownAdapter."""
+    try:
+        return adapters()[name]
+    except KeyError:
+        known = ", ".join(sorted(adapters()))
+        raise UnknownAdapter(f"there is no adapter {name!r}: known are {known}") from None
+
+
+def input_schemas() -> Mapping[str, Mapping[str, object]]:
+    """This will give the JSON Schema of each adapter's inputs, by the adapter's name."""
+    return {name: adapter.input_schema for name, adapter in adapters().items()}
+
+
+@functools.cache
+def adapters() -> Mapping[str, Adapter]:
+    """This will give all adapters by name; read once per process. Raises AdapterNameTaken."""
+    return table(built_in=_BUILT_IN, installed=entry_points(group=GROUP))
+
+
+def table(*, built_in: Iterable[Adapter], installed: Iterable[EntryPoint]) -> Mapping[str, Adapter]:
+    """This will put adapters under their names. Raises AdapterNameTaken when two have the same."""
+    known = {adapter.name: adapter for adapter in built_in}
+    for entry in installed:
+        adapter: Adapter = entry.load()
+        if adapter.name in known:
+            raise AdapterNameTaken(f"{entry.value} calls itself {adapter.name!r}, as another adapter does")
+        known[adapter.name] = adapter
+    return known
+
+
+@functools.cache
+def validator(name: str) -> jsonschema_rs.Validator:
+    """This will compile the schema of an adapter's inputs, once per process. Raises UnknownAdapter.
+
+    It fetches no reference, and its messages never repeat a value, which may be a secret.
+    """
+    schema = dict(get_adapter(name).input_schema)
+    return jsonschema_rs.validator_for(schema, offline=True, mask="the value")

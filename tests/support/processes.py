@@ -1,0 +1,132 @@
+"""Real worker and scheduler processes for scenarios; they never outlive their test."""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from config.broker import LANES
+from config.servers.children import Child, Program
+from config.servers.guard import Guard
+from tests.support.environment import ROOT
+from tests.support.waiting import wait_until
+
+_WORKER_READY = " ready."
+_SCHEDULER_READY = "scheduler_started"
+
+
+class TestedProcess:
+    """One process of the platform, with its log."""
+
+    __test__ = False
+
+    def __init__(self, *, program: Program, guard: Guard) -> None:
+        self.name = program.name
+        self._log_path = program.log_path
+        self._child = Child(program=program, guard=guard)
+
+    @property
+    def pid(self) -> int:
+        """This will be the id of its main process."""
+        return self._child.pid
+
+    @property
+    def is_running(self) -> bool:
+        """This will tell whether its main process runs."""
+        return self._child.is_running
+
+    @property
+    def log(self) -> str:
+        """This will be all it has written."""
+        return self._log_path.read_text(errors="replace")
+
+    def kill(self) -> None:
+        """This will end it and its pool at once, as a crash of its machine would."""
+        self._child.kill()
+
+    def terminate(self) -> None:
+        """This will ask it to end (SIGTERM); the second time it hands its work back."""
+        self._child.send(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """This will freeze it and its pool."""
+        self._child.send_to_group(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """This will thaw it and its pool."""
+        self._child.send_to_group(signal.SIGCONT)
+
+    def wait(self, *, limit_s: float = 60.0) -> int:
+        """This will return its exit code when it has ended."""
+        wait_until(lambda: not self.is_running, limit_s=limit_s, what=f"{self.name} has ended")
+        return self._child.kill()
+
+    def wait_for_log(self, text: str, *, limit_s: float = 60.0) -> None:
+        """This will return when its log contains `text`, and fail when it ends first."""
+        wait_until(
+            lambda: text in self.log or not self.is_running,
+            limit_s=limit_s,
+            what=f"{text!r} in the log of {self.name}",
+        )
+        assert text in self.log, f"{self.name} ended before it wrote {text!r}:\n{self.log[-4000:]}"
+
+
+class Processes:
+    """Starts processes and ends them all."""
+
+    def __init__(self, *, directory: Path, guard: Guard) -> None:
+        self._directory = directory
+        self._guard = guard
+        self._started: list[TestedProcess] = []
+
+    def start_worker(
+        self,
+        *,
+        lanes: Sequence[str] = LANES,
+        concurrency: int = 1,
+        env: Mapping[str, str] | None = None,
+        wait: bool = True,
+    ) -> TestedProcess:
+        """This will start a worker of `lanes` and return when it consumes (or at once without `wait`)."""
+        name = f"worker{len(self._started)}"
+        worker = self._start(
+            name=name,
+            args=[
+                *("-m", "celery", "-A", "config", "worker", "-Q", ",".join(lanes), "-c", str(concurrency)),
+                *("-n", f"{name}-{os.getpid()}@localhost", "-l", "INFO"),
+                *("--without-gossip", "--without-mingle"),
+            ],
+            env=env,
+        )
+        if wait:
+            worker.wait_for_log(_WORKER_READY)
+        return worker
+
+    def start_scheduler(self, *, env: Mapping[str, str] | None = None, wait: bool = True) -> TestedProcess:
+        """This will start a scheduler and return when it works (or at once without `wait`)."""
+        scheduler = self._start(
+            name=f"scheduler{len(self._started)}", args=["manage.py", "automation", "scheduler"], env=env
+        )
+        if wait:
+            scheduler.wait_for_log(_SCHEDULER_READY)
+        return scheduler
+
+    def end(self) -> None:
+        """This will kill what still runs and print the ends of all logs, which pytest shows on failure."""
+        for process in self._started:
+            process.kill()
+        for process in self._started:
+            print(f"--- end of the log of {process.name}\n{process.log[-3000:]}")
+
+    def _start(self, *, name: str, args: Sequence[str], env: Mapping[str, str] | None) -> TestedProcess:
+        program = Program(
+            name=name,
+            args=[sys.executable, *args],
+            env={**os.environ, "REMAP_SIGTERM": "SIGQUIT", "LOG_LEVEL": "INFO", **(env or {})},
+            log_path=self._directory / f"{name}.log",
+            cwd=ROOT,
+        )
+        process = TestedProcess(program=program, guard=self._guard)
+        self._started.append(process)
+        return process

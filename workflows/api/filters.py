@@ -1,0 +1,69 @@
+"""What lists can be narrowed by; an unknown parameter is refused, for a misspelt one would show all."""
+
+from datetime import datetime
+from typing import Any
+
+import django_filters
+from django.db.models import QuerySet
+from django_filters.rest_framework import DjangoFilterBackend, FilterSet
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from workflows.api.pagination import PARAMETERS
+from workflows.core import identity
+from workflows.core.states import DeadLetterState, RunState
+from workflows.models import DeadLetter, Run
+
+
+class StrictFilterBackend(DjangoFilterBackend):
+    """Filters as the view's filter set says."""
+
+    def filter_queryset(self, request: Request, queryset: QuerySet[Any], view: APIView) -> QuerySet[Any]:
+        """This will narrow the list. Raises ValidationError for an unknown parameter or a wrong value."""
+        filters = self.get_filterset_class(view, queryset)
+        known = {*PARAMETERS, *(filters.base_filters if filters is not None else ())}
+        unknown = sorted(set(request.query_params) - known)
+        if unknown:
+            message = f"is no parameter of this list: choose from {', '.join(sorted(known))}"
+            raise ValidationError(dict.fromkeys(unknown, message))
+        narrowed: QuerySet[Any] = super().filter_queryset(request, queryset, view)
+        return narrowed
+
+
+class RunFilter(FilterSet):
+    """Runs. Their ids are ordered by time, so that a range of time is a range of ids."""
+
+    workflow = django_filters.CharFilter(field_name="workflow_name")
+    state = django_filters.ChoiceFilter(choices=[(state.value, state.value) for state in RunState])
+    correlation_id = django_filters.CharFilter()
+    started_by = django_filters.CharFilter(help_text="The actor, for example `token:shop:3`.")
+    created_after = django_filters.IsoDateTimeFilter(method="from_instant")
+    created_before = django_filters.IsoDateTimeFilter(method="before_instant")
+
+    class Meta:
+        model = Run
+        fields = ()
+
+    def from_instant(self, runs: QuerySet[Run], _name: str, value: datetime) -> QuerySet[Run]:
+        """This will keep runs created at or after an instant."""
+        return runs.filter(id__gte=_earliest_id(value))
+
+    def before_instant(self, runs: QuerySet[Run], _name: str, value: datetime) -> QuerySet[Run]:
+        """This will keep runs created before an instant."""
+        return runs.filter(id__lt=_earliest_id(value))
+
+
+class DeadLetterFilter(FilterSet):
+    """Dead letters."""
+
+    workflow = django_filters.CharFilter(field_name="workflow_name")
+    state = django_filters.ChoiceFilter(choices=[(state.value, state.value) for state in DeadLetterState])
+
+    class Meta:
+        model = DeadLetter
+        fields = ()
+
+
+def _earliest_id(instant: datetime) -> str:
+    return str(identity.run_id(unix_ms=max(0, int(instant.timestamp() * 1000)), random_bytes=bytes(10)))

@@ -1,0 +1,103 @@
+"""JSON and YAML on the wire: fast, strict about what can be stored, and of limited size."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, BinaryIO
+
+import orjson
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.parsers import BaseParser
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+
+from workflows.api.errors import BodyInvalid
+
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+
+
+class JsonRenderer(BaseRenderer):
+    """Writes JSON with orjson: instants as ISO 8601 in UTC with `Z`."""
+
+    media_type = "application/json"
+    format = "json"
+    charset = None
+
+    def render(
+        self,
+        data: object,
+        _accepted_media_type: str | None = None,
+        _renderer_context: Mapping[str, Any] | None = None,  # Any: as the framework declares it
+    ) -> bytes:
+        """This will write the answer's body; none when there is nothing to say."""
+        if data is None:
+            return b""
+        return orjson.dumps(data, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+
+
+class JsonParser(BaseParser):
+    """Reads JSON with orjson: no NaN, no lone surrogates, and no NUL, which PostgreSQL cannot store."""
+
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: BinaryIO,
+        _media_type: str | None = None,
+        _parser_context: Mapping[str, Any] | None = None,  # Any: as the framework declares it
+    ) -> object:
+        """This will read a request's body. Raises BodyInvalid with the place of the error."""
+        raw = _body(stream)
+        if _NUL.search(raw):
+            raise BodyInvalid("the body holds a NUL character (\\u0000), which cannot be stored")
+        try:
+            return orjson.loads(raw)
+        except orjson.JSONDecodeError as error:
+            raise BodyInvalid(f"the body is not JSON: {error}") from error
+
+
+class YamlParser(BaseParser):
+    """Takes a definition written in YAML as it is (RFC 9512); the engine itself parses it."""
+
+    media_type = "application/yaml"
+
+    def parse(
+        self,
+        stream: BinaryIO,
+        _media_type: str | None = None,
+        _parser_context: Mapping[str, Any] | None = None,  # Any: as the framework declares it
+    ) -> object:
+        """This will give the text as `source`. Raises BodyInvalid when it is not UTF-8."""
+        try:
+            return {"source": _body(stream).decode()}
+        except UnicodeDecodeError as error:
+            raise BodyInvalid(f"the body is not UTF-8: {error}") from error
+
+
+class JsonOnly(BaseContentNegotiation):
+    """Answers in JSON whatever the caller prefers: there is nothing else to choose from."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:  # Any: as the framework declares it
+        """This will choose by Content-Type; None answers 415."""
+        given = (request.content_type or "").partition(";")[0].strip().lower()
+        return next((parser for parser in parsers if parser.media_type == given), None)
+
+    def select_renderer(
+        self, _request: Request, renderers: Any, _format_suffix: str | None = None
+    ) -> tuple[Any, str]:  # Any: as the framework declares it
+        """This will choose the first."""
+        return renderers[0], renderers[0].media_type
+
+
+def _body(stream: BinaryIO) -> bytes:
+    """Only `body` enforces DATA_UPLOAD_MAX_MEMORY_SIZE; a stream would be read to its end."""
+    return stream.body if isinstance(stream, HttpRequest) else stream.read()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Promise):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

@@ -1,0 +1,283 @@
+"""The forms of requests and answers; they check shapes and decide nothing."""
+
+from typing import Any
+
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from audit.redaction import redacted
+from workflows import inspection
+from workflows.core.states import DeadLetterState, ItemState, RunState, StepState
+from workflows.models import Attempt, DeadLetter, Item, Run, Workflow, WorkflowVersion
+
+PRIORITY_MIN, PRIORITY_MAX = -100, 100
+_STEP_STATES = [*inspection.OPEN_STATES, *StepState]
+
+
+class ProblemPlaceSerializer(serializers.Serializer[Any]):
+    """One thing that is wrong with a definition or an input."""
+
+    path = serializers.CharField(help_text="JSON path, for example `$.steps.charge.needs[0]`.")
+    message = serializers.CharField()
+    hint = serializers.CharField(help_text="What would be right, where that is known.")
+    line = serializers.IntegerField(
+        allow_null=True, help_text="Counts from 1; known for YAML and JSON sources."
+    )
+    column = serializers.IntegerField(allow_null=True)
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """What went wrong (RFC 9457, application/problem+json)."""
+
+    type = serializers.CharField(help_text="`urn:problem-type:automation:` and a fixed word.")
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    instance = serializers.CharField(help_text="The path of the request.")
+    problems = ProblemPlaceSerializer(many=True, required=False)
+
+
+class SourceSerializer(serializers.Serializer[Any]):
+    """A definition as text. A definition document itself, as JSON or YAML, is taken as well."""
+
+    source = serializers.CharField(trim_whitespace=False, help_text="The definition in YAML or JSON.")
+
+
+class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
+    """A workflow."""
+
+    class Meta:
+        model = Workflow
+        fields = ("name", "description", "is_enabled", "latest_number", "created_at")
+
+
+class VersionSerializer(serializers.ModelSerializer[WorkflowVersion]):
+    """A version, without its content."""
+
+    workflow = serializers.CharField(source="workflow.name")
+
+    class Meta:
+        model = WorkflowVersion
+        fields = ("workflow", "number", "content_hash", "plan_hash", "published_at", "published_by")
+
+
+class SegmentSerializer(serializers.Serializer[Any]):
+    """Consecutive steps that one wake-up carries through."""
+
+    steps = serializers.ListField(child=serializers.CharField())
+    lane = serializers.CharField()
+    for_each = serializers.BooleanField()
+
+
+class VersionDetailSerializer(VersionSerializer):
+    """A version with its definition, as written and as JSON, and the segments it was cut into."""
+
+    plan = SegmentSerializer(many=True)
+
+    class Meta(VersionSerializer.Meta):
+        fields = (*VersionSerializer.Meta.fields, "document", "source", "plan")  # type: ignore[assignment]  # longer
+
+
+class CheckSerializer(serializers.Serializer[Any]):
+    """What a check has found."""
+
+    is_valid = serializers.BooleanField()
+    problems = ProblemPlaceSerializer(many=True)
+
+
+class StartSerializer(serializers.Serializer[Any]):
+    """A run to start."""
+
+    workflow = serializers.CharField(max_length=100)
+    input = serializers.JSONField(required=False, default=None, allow_null=True)
+    priority = serializers.IntegerField(
+        required=False,
+        default=0,
+        min_value=PRIORITY_MIN,
+        max_value=PRIORITY_MAX,
+        help_text="Higher starts first.",
+    )
+
+
+class StartedSerializer(serializers.ModelSerializer[Run]):
+    """A run that exists now."""
+
+    workflow = serializers.CharField(source="workflow_name")
+    state = serializers.ChoiceField(choices=list(RunState))
+
+    class Meta:
+        model = Run
+        fields = ("id", "workflow", "state", "correlation_id", "started_by", "priority", "created_at")
+
+
+class RunSerializer(serializers.ModelSerializer[Run]):
+    """A run, without its data."""
+
+    workflow = serializers.CharField(source="workflow_name")
+    version = serializers.IntegerField(source="version.number")
+    state = serializers.ChoiceField(choices=list(RunState))
+
+    class Meta:
+        model = Run
+        fields = (
+            "id",
+            "workflow",
+            "version",
+            "state",
+            "correlation_id",
+            "started_by",
+            "priority",
+            "round",
+            "deadline_at",
+            "created_at",
+            "ended_at",
+        )
+
+
+class WaitSerializer(serializers.Serializer[Any]):
+    """Why a run is not further on at one place; after `due_at` the engine acts by itself."""
+
+    step = serializers.CharField()
+    reason = serializers.CharField(help_text="`worker`, `running`, `retry` or `items`.")
+    object_kind = serializers.CharField(help_text="`lane`, `worker`, `attempt` or `items`.")
+    object_name = serializers.CharField()
+    is_running = serializers.BooleanField()
+    since = serializers.DateTimeField()
+    due_at = serializers.DateTimeField()
+    attempt = serializers.IntegerField()
+
+
+class RunDetailSerializer(RunSerializer):
+    """A run with its data, and what it waits for."""
+
+    waits = serializers.SerializerMethodField()
+
+    class Meta(RunSerializer.Meta):
+        fields = (*RunSerializer.Meta.fields, "input", "output", "error", "traceparent", "waits")  # type: ignore[assignment]  # longer
+
+    @extend_schema_field(WaitSerializer(many=True))
+    def get_waits(self, run: Run) -> object:
+        """This will say what the run waits for; nothing when it has ended."""
+        return WaitSerializer(inspection.waits_of(run), many=True).data
+
+
+class StepSerializer(serializers.Serializer[Any]):
+    """Where a step stands. A step not begun is `pending`, or `not_reached` when its run has ended."""
+
+    step = serializers.CharField()
+    uses = serializers.CharField()
+    needs = serializers.ListField(child=serializers.CharField())
+    lane = serializers.CharField()
+    segment = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=_STEP_STATES)
+    attempts = serializers.IntegerField()
+    output = serializers.JSONField(allow_null=True)
+    error = serializers.JSONField(allow_null=True)
+    started_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    items = serializers.DictField(child=serializers.IntegerField(), help_text="Items of a for_each by state.")
+
+
+class StepListSerializer(serializers.Serializer[Any]):
+    """All steps of a run in the order of its plan."""
+
+    results = StepSerializer(many=True)
+
+
+class ItemSerializer(serializers.ModelSerializer[Item]):
+    """One item of a for_each."""
+
+    state = serializers.ChoiceField(choices=list(ItemState))
+
+    class Meta:
+        model = Item
+        fields = ("index", "state", "value", "output", "error", "attempt", "due_at", "started_at", "ended_at")
+
+
+class AttemptSerializer(serializers.ModelSerializer[Attempt]):
+    """An attempt that did not succeed."""
+
+    class Meta:
+        model = Attempt
+        fields = (
+            "step",
+            "index",
+            "round",
+            "attempt",
+            "kind",
+            "message",
+            "evidence",
+            "started_at",
+            "ended_at",
+            "delay_s",
+        )
+
+
+class AuditEventSerializer(serializers.Serializer[Any]):
+    """What happened, by whom; `payload` is canonical JSON, `digest` the SHA-256 of the event."""
+
+    id = serializers.IntegerField()
+    at = serializers.DateTimeField()
+    kind = serializers.CharField()
+    actor = serializers.CharField()
+    subject_type = serializers.CharField()
+    subject_id = serializers.CharField()
+    correlation_id = serializers.CharField()
+    payload = serializers.CharField()
+    digest = serializers.SerializerMethodField()
+
+    def get_digest(self, event: Any) -> str:  # Any: a row of another app
+        """This will give the digest in hexadecimal."""
+        return bytes(event.digest).hex()
+
+
+class CancelSerializer(serializers.Serializer[Any]):
+    """Why a run is cancelled."""
+
+    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=1000)
+
+
+class DiscardSerializer(serializers.Serializer[Any]):
+    """Why a dead letter is given up."""
+
+    reason = serializers.CharField(max_length=1000)
+
+
+class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
+    """A step or item that ran out of attempts."""
+
+    run = serializers.UUIDField(source="run_id")
+    workflow = serializers.CharField(source="workflow_name")
+    state = serializers.ChoiceField(choices=list(DeadLetterState))
+
+    class Meta:
+        model = DeadLetter
+        fields = (
+            "id",
+            "run",
+            "workflow",
+            "step",
+            "index",
+            "kind",
+            "message",
+            "attempts",
+            "state",
+            "created_at",
+            "resolved_at",
+            "resolved_by",
+        )
+
+
+class DeadLetterDetailSerializer(DeadLetterSerializer):
+    """A dead letter with what it was called with; what looks like a secret is masked."""
+
+    payload = serializers.SerializerMethodField()
+
+    class Meta(DeadLetterSerializer.Meta):
+        fields = (*DeadLetterSerializer.Meta.fields, "payload")  # type: ignore[assignment]  # longer
+
+    @extend_schema_field(OpenApiTypes.ANY)
+    def get_payload(self, letter: DeadLetter) -> object:
+        """This will give the step's evaluated inputs."""
+        return redacted(letter.payload)

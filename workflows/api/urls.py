@@ -1,0 +1,35 @@
+"""The paths of the engine's API, under /api/v1/."""
+
+from django.urls import path
+
+from workflows.api.views.dead_letters import DeadLetterViewSet
+from workflows.api.views.run_parts import AttemptViewSet, EventViewSet, ItemViewSet, StepViewSet
+from workflows.api.views.runs import RunViewSet
+from workflows.api.views.schemas import definition_schema
+from workflows.api.views.workflows import VersionViewSet, WorkflowViewSet
+
+urlpatterns = [
+    path("runs", RunViewSet.as_view({"get": "list", "post": "create"}), name="runs"),
+    path("runs/<uuid:run_id>", RunViewSet.as_view({"get": "retrieve"}), name="run"),
+    path("runs/<uuid:run_id>/cancel", RunViewSet.as_view({"post": "cancel"})),
+    path("runs/<uuid:run_id>/steps", StepViewSet.as_view({"get": "list"})),
+    path("runs/<uuid:run_id>/steps/<str:step>/items", ItemViewSet.as_view({"get": "list"})),
+    path("runs/<uuid:run_id>/attempts", AttemptViewSet.as_view({"get": "list"})),
+    path("runs/<uuid:run_id>/events", EventViewSet.as_view({"get": "list"})),
+    path("workflows", WorkflowViewSet.as_view({"get": "list", "post": "create"})),
+    path("workflows/check", WorkflowViewSet.as_view({"post": "check"})),
+    path("workflows/<slug:name>", WorkflowViewSet.as_view({"get": "retrieve"})),
+    path("workflows/<slug:name>/enable", WorkflowViewSet.as_view({"post": "enable"})),
+    path("workflows/<slug:name>/disable", WorkflowViewSet.as_view({"post": "disable"})),
+    path("workflows/<slug:name>/versions", VersionViewSet.as_view({"get": "list"})),
+    path(
+        "workflows/<slug:name>/versions/<int:number>",
+        VersionViewSet.as_view({"get": "retrieve"}),
+        name="workflow-version",
+    ),
+    path("dead-letters", DeadLetterViewSet.as_view({"get": "list"})),
+    path("dead-letters/<int:dead_letter_id>", DeadLetterViewSet.as_view({"get": "retrieve"})),
+    path("dead-letters/<int:dead_letter_id>/requeue", DeadLetterViewSet.as_view({"post": "requeue"})),
+    path("dead-letters/<int:dead_letter_id>/discard", DeadLetterViewSet.as_view({"post": "discard"})),
+    path("schema/definition.json", definition_schema, name="definition-schema"),
+]

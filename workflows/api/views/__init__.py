@@ -1,0 +1,1 @@
+"""The views, one module for each thing; each parses, makes one call and answers."""

@@ -1,0 +1,76 @@
+"""The parts of a run over HTTP: steps, items, attempts, audit events; all of it is only read."""
+
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audit import queries as audit
+from workflows import inspection, queries
+from workflows.api.answers import problems
+from workflows.api.base import ApiViewSet
+from workflows.api.pagination import ByIndex, OldestFirst
+from workflows.api.serializers import (
+    AttemptSerializer,
+    AuditEventSerializer,
+    ItemSerializer,
+    StepListSerializer,
+)
+from workflows.models import Attempt, Item, Run
+
+
+class StepViewSet(ApiViewSet):
+    """Steps of a run."""
+
+    serializer_class = StepListSerializer
+    pagination_class = None
+    queryset = Run.objects.none()
+
+    @extend_schema(responses={200: StepListSerializer, **problems(404)})
+    def list(self, _request: Request, run_id: UUID) -> Response:
+        """List all steps in the order of the plan, those not yet begun as well."""
+        reports = inspection.steps_of(queries.get_run(run_id=run_id))
+        return Response(StepListSerializer({"results": reports}).data)
+
+
+class ItemViewSet(ApiViewSet):
+    """Items of a `for_each`."""
+
+    serializer_class = ItemSerializer
+    pagination_class = ByIndex
+    queryset = Item.objects.none()
+
+    @extend_schema(responses={200: ItemSerializer(many=True), **problems(404)})
+    def list(self, _request: Request, run_id: UUID, step: str) -> Response:
+        """List the items of a `for_each` in their order."""
+        queries.get_run(run_id=run_id)
+        return self.page_of(Item.objects.filter(run_id=run_id, step=step))
+
+
+class AttemptViewSet(ApiViewSet):
+    """Attempts that did not succeed."""
+
+    serializer_class = AttemptSerializer
+    pagination_class = OldestFirst
+    queryset = Attempt.objects.none()
+
+    @extend_schema(responses={200: AttemptSerializer(many=True), **problems(404)})
+    def list(self, _request: Request, run_id: UUID) -> Response:
+        """List the attempts that did not succeed, the earliest first."""
+        queries.get_run(run_id=run_id)
+        return self.page_of(Attempt.objects.filter(run_id=run_id))
+
+
+class EventViewSet(ApiViewSet):
+    """The audit trail of a run."""
+
+    serializer_class = AuditEventSerializer
+    pagination_class = OldestFirst
+    queryset = Run.objects.none()
+
+    @extend_schema(responses={200: AuditEventSerializer(many=True), **problems(404)})
+    def list(self, _request: Request, run_id: UUID) -> Response:
+        """List what happened to a run, the earliest first."""
+        queries.get_run(run_id=run_id)
+        return self.page_of(audit.events_for(str(run_id)))

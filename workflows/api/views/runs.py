@@ -1,0 +1,134 @@
+"""Runs over HTTP: start, list, read, cancel."""
+
+from contextlib import nullcontext
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.urls import reverse
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from audit.events import Actor
+from workflows import operations, queries
+from workflows.access import Scope
+from workflows.api import idempotency, tracing
+from workflows.api.answers import answer_header, header, problems
+from workflows.api.base import ApiViewSet
+from workflows.api.callers import actor_of
+from workflows.api.errors import IdempotencyKeyMissing
+from workflows.api.filters import RunFilter
+from workflows.api.pagination import NewestFirst
+from workflows.api.serializers import (
+    CancelSerializer,
+    RunDetailSerializer,
+    RunSerializer,
+    StartedSerializer,
+    StartSerializer,
+)
+from workflows.models import Run
+
+_HEADERS = [
+    header(
+        idempotency.HEADER, "A unique string in double quotes; the same request again gives the same run."
+    ),
+    header(tracing.CORRELATION_HEADER, "Connects the run with what caused it; else the trace id is taken."),
+    header("traceparent", "W3C trace context."),
+    answer_header(tracing.CORRELATION_HEADER, "The correlation id of the run."),
+    answer_header(idempotency.REPLAYED_HEADER, "`true` when the run was started by an earlier request."),
+]
+
+
+class RunViewSet(ApiViewSet):
+    """Runs."""
+
+    write_scope = Scope.RUNS_WRITE
+    serializer_class = RunSerializer
+    pagination_class = NewestFirst
+    filterset_class = RunFilter
+    queryset = Run.objects.select_related("version").order_by("-id")
+
+    @extend_schema(
+        request=StartSerializer,
+        parameters=_HEADERS,
+        responses={201: StartedSerializer, 200: StartedSerializer, **problems(400, 404, 409, 422)},
+    )
+    def create(self, request: Request) -> Response:
+        """Start a run of a workflow's newest version: 201, or 200 when the same key started it before."""
+        wanted = StartSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        workflow, actor, now = wanted.validated_data["workflow"], actor_of(request), timezone.now()
+        start = _start(request, wanted=wanted, actor=actor)
+        with nullcontext() if start.key is None else idempotency.one_at_a_time():
+            started = operations.start_run(workflow=workflow, start=start, actor=actor, now=now)
+        if started.is_new:
+            run = _as_started(started.run_id, workflow=workflow, start=start, actor=actor, now=now)
+        else:
+            run = queries.get_run(run_id=started.run_id)
+        return _answer(run, is_new=started.is_new)
+
+    def list(self, _request: Request) -> Response:
+        """List runs, the newest first."""
+        return self.page_of(self.get_queryset())
+
+    @extend_schema(responses={200: RunDetailSerializer, **problems(404)})
+    def retrieve(self, _request: Request, run_id: UUID) -> Response:
+        """Read a run with its data and what it waits for."""
+        return _detail(queries.get_run(run_id=run_id))
+
+    @extend_schema(request=CancelSerializer, responses={200: RunDetailSerializer, **problems(404, 409)})
+    def cancel(self, request: Request, run_id: UUID) -> Response:
+        """Cancel a run. A step under way may still have its effect; cancelling again changes nothing."""
+        wanted = CancelSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        reason = wanted.validated_data["reason"]
+        return _detail(
+            operations.cancel_run(run_id=run_id, actor=actor_of(request), now=timezone.now(), reason=reason)
+        )
+
+
+def _start(request: Request, *, wanted: StartSerializer, actor: Actor) -> operations.Start:
+    given = request.headers.get(idempotency.HEADER)
+    if given is None and getattr(settings, "API_REQUIRE_IDEMPOTENCY_KEY", False):
+        raise IdempotencyKeyMissing
+    traceparent = tracing.current_traceparent(request.headers.get("traceparent"))
+    return operations.Start(
+        input=wanted.validated_data["input"],
+        # Keys of different callers are different keys.
+        key=None if given is None else f"{actor}:{idempotency.parse_key(given)}",
+        correlation_id=tracing.correlation_id(
+            header=request.headers.get(tracing.CORRELATION_HEADER), traceparent=traceparent
+        ),
+        traceparent=traceparent,
+        priority=wanted.validated_data["priority"],
+    )
+
+
+def _as_started(run_id: UUID, *, workflow: str, start: operations.Start, actor: Actor, now: datetime) -> Run:
+    """The run as it was just stored: reading it again would only cost time."""
+    return Run(
+        id=run_id,
+        workflow_name=workflow,
+        correlation_id=start.correlation_id or str(run_id),
+        started_by=str(actor),
+        priority=start.priority,
+        created_at=now,
+    )
+
+
+def _answer(run: Run, *, is_new: bool) -> Response:
+    headers = {tracing.CORRELATION_HEADER: run.correlation_id, "Location": reverse("run", args=[run.id])}
+    if not is_new:
+        headers[idempotency.REPLAYED_HEADER] = "true"
+    return Response(
+        StartedSerializer(run).data,
+        status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
+        headers=headers,
+    )
+
+
+def _detail(run: Run) -> Response:
+    return Response(RunDetailSerializer(run).data, headers={tracing.CORRELATION_HEADER: run.correlation_id})

@@ -1,0 +1,18 @@
+"""Registers the engine with Django; it starts nothing."""
+
+from django.apps import AppConfig
+
+from workflows import registry
+
+
+class WorkflowsConfig(AppConfig):
+    """What work is and how it proceeds."""
+
+    name = "workflows"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """This will load the `workflows` module of every installed app, so that its functions are known."""
+        registry.discover()
+
+

@@ -1,0 +1,45 @@
+"""What one attempt of a step came to; values only."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from workflows.core.definition import JsonValue
+from workflows.core.states import FailureKind
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """It is done. `text` is the output as JSON, as it is stored."""
+
+    output: JsonValue
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Its `if` was false: nothing was done."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """It did not succeed. `requested_delay_s` is the delay the failure asks for; `payload` the evaluated inputs.
+
+    `is_repeatable` False: it may have happened and nothing protects a second attempt, so there is none.
+    """
+
+    kind: FailureKind
+    message: str
+    evidence: Mapping[str, object] = field(default_factory=dict)
+    requested_delay_s: float | None = None
+    is_repeatable: bool = True
+    payload: JsonValue = None
+
+
+Outcome: TypeAlias = Succeeded | Skipped | Failed
+
+LOST = Failed(
+    kind=FailureKind.LOST,
+    message="the worker that had it ended without an answer: it may have happened",
+)
+"""What is known of an attempt whose worker did not come back."""

@@ -1,0 +1,142 @@
+"""The plan of a version: its steps cut into segments; compiled once, immutable, hashed, never executed here.
+
+A segment is a straight piece of the graph: consecutive steps with no fork or join between them, on one lane.
+A `for_each` step is a segment of its own, worked on by up to `parallel` pullers.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypedDict
+
+from workflows.core.definition import Definition, StepDefinition
+from workflows.core.graph import Graph
+
+
+class SegmentDocument(TypedDict):
+    """A segment as it is stored with its version."""
+
+    steps: list[str]
+    lane: str
+    for_each: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """Consecutive steps that one wake-up carries through."""
+
+    index: int
+    steps: tuple[str, ...]
+    lane: str
+    is_map: bool
+
+    @property
+    def head(self) -> str:
+        """This will give the step that begins the segment."""
+        return self.steps[0]
+
+    @property
+    def tail(self) -> str:
+        """This will give the step that ends the segment."""
+        return self.steps[-1]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A definition with its segments. Positions are indexes into `Segment.steps`."""
+
+    definition: Definition
+    segments: tuple[Segment, ...]
+
+    @cached_property
+    def graph(self) -> Graph:
+        """This will give the graph of the definition."""
+        return Graph(self.definition.steps)
+
+    @cached_property
+    def place_of(self) -> Mapping[str, tuple[int, int]]:
+        """This will give segment index and position of each step."""
+        return {
+            step: (segment.index, position)
+            for segment in self.segments
+            for position, step in enumerate(segment.steps)
+        }
+
+    @cached_property
+    def is_straight(self) -> bool:
+        """This will tell whether the whole workflow is one segment without items: the hot case."""
+        return len(self.segments) == 1 and not self.segments[0].is_map
+
+    def step_at(self, *, segment: int, position: int) -> StepDefinition:
+        """This will give the definition of the step at a place of the plan."""
+        return self.graph.steps[self.segments[segment].steps[position]]
+
+    def successors(self, segment: Segment) -> tuple[Segment, ...]:
+        """This will give the segments whose head waits for the tail of `segment`."""
+        return tuple(self.segments[self.place_of[step][0]] for step in self.graph.dependents[segment.tail])
+
+    def document(self) -> list[SegmentDocument]:
+        """This will give the segments as JSON, as they are stored with the version."""
+        return [
+            {"steps": list(segment.steps), "lane": segment.lane, "for_each": segment.is_map}
+            for segment in self.segments
+        ]
+
+    @cached_property
+    def digest(self) -> str:
+        """This will give the SHA-256 of the segments, in hexadecimal."""
+        text = json.dumps(self.document(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def compile_plan(definition: Definition) -> Plan:
+    """This will cut the definition into the longest straight segments.
+
+    A step continues the segment of the step before it when each is the other's only neighbour on that side,
+    both run on the same lane and neither is a `for_each`.
+    """
+    graph = Graph(definition.steps)
+    pieces: list[list[str]] = []
+    piece_of: dict[str, list[str]] = {}
+    for step_id in graph.order:
+        before = graph.only_need_of(step_id)
+        if before is not None and _continues(graph=graph, before=before, step_id=step_id):
+            piece_of[before].append(step_id)
+            piece_of[step_id] = piece_of[before]
+        else:
+            piece_of[step_id] = [step_id]
+            pieces.append(piece_of[step_id])
+    return Plan(definition=definition, segments=_segments(graph=graph, pieces=pieces))
+
+
+def restore_plan(definition: Definition, *, document: Sequence[SegmentDocument]) -> Plan:
+    """This will rebuild the plan a version was published with, however this code would cut it today."""
+    segments = tuple(
+        Segment(index=index, steps=tuple(item["steps"]), lane=item["lane"], is_map=item["for_each"])
+        for index, item in enumerate(document)
+    )
+    return Plan(definition=definition, segments=segments)
+
+
+def _continues(*, graph: Graph, before: str, step_id: str) -> bool:
+    first, second = graph.steps[before], graph.steps[step_id]
+    return (
+        graph.dependents[before] == (step_id,)
+        and first.queue == second.queue
+        and first.for_each is None
+        and second.for_each is None
+    )
+
+
+def _segments(*, graph: Graph, pieces: Sequence[Sequence[str]]) -> tuple[Segment, ...]:
+    return tuple(
+        Segment(
+            index=index,
+            steps=tuple(piece),
+            lane=graph.steps[piece[0]].queue,
+            is_map=graph.steps[piece[0]].for_each is not None,
+        )
+        for index, piece in enumerate(pieces)
+    )

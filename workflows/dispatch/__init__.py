@@ -1,0 +1,1 @@
+"""From what is due in the database to messages at the broker."""

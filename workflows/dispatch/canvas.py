@@ -1,0 +1,117 @@
+"""Turns due activations into Celery's primitives: signature, chain, chord. The only place that builds canvas.
+
+A canvas carries wake-ups, never data and never decisions: it may be lost, late or doubled without harm.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+from uuid import UUID
+
+from celery import Signature, chain, chord, group, signature
+
+from workflows.core.shape import Shape, shapes
+from workflows.plans import Program
+from workflows.store import ActivationRef, Due
+
+TASK = "workflows.wake"
+BATCH_MAX = 32
+_BATCH_SHARE = 4
+
+Ref: TypeAlias = tuple[str, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A canvas ready to be sent, and the activations it wakes first."""
+
+    canvas: Signature[None]
+    refs: tuple[ActivationRef, ...]
+    is_plain: bool
+
+
+def parcels(dues: Sequence[Due], *, programs: Mapping[int, Program]) -> Iterator[Parcel]:
+    """This will pack due activations: short single segments of one lane share messages, the rest gets its shape."""
+    plain: dict[str, list[Due]] = defaultdict(list)
+    for run_dues in _by_run(dues).values():
+        program = programs[run_dues[0].version_id]
+        for shape in shapes(program.plan, frontier=[due.segment for due in run_dues]):
+            if len(run_dues) == 1 and shape.branches == ((run_dues[0].segment,),) and shape.join is None:
+                plain[run_dues[0].lane].append(run_dues[0])
+            else:
+                yield _shaped(shape, dues=run_dues, program=program)
+    for lane, lane_dues in plain.items():
+        yield from _plain(lane_dues, lane=lane, programs=programs)
+
+
+def _by_run(dues: Iterable[Due]) -> Mapping[UUID, list[Due]]:
+    runs: dict[UUID, list[Due]] = defaultdict(list)
+    for due in dues:
+        runs[due.run_id].append(due)
+    return runs
+
+
+def _plain(dues: Sequence[Due], *, lane: str, programs: Mapping[int, Program]) -> Iterator[Parcel]:
+    size = max(1, min(BATCH_MAX, len(dues) // _BATCH_SHARE))
+    batch: list[Due] = []
+    for due in dues:
+        if due.was_lost or programs[due.version_id].calls_outside(due.segment):
+            yield _parcel([due], lane=lane)
+            continue
+        batch.append(due)
+        if len(batch) >= size:
+            yield _parcel(batch, lane=lane)
+            batch = []
+    if batch:
+        yield _parcel(batch, lane=lane)
+
+
+def _parcel(dues: Sequence[Due], *, lane: str) -> Parcel:
+    refs = tuple(due.ref for due in dues)
+    return Parcel(canvas=wake([_wire(ref) for ref in refs], lane=lane), refs=refs, is_plain=True)
+
+
+def _shaped(shape: Shape, *, dues: Sequence[Due], program: Program) -> Parcel:
+    """One chord, group, chain or signature for branches of one run; a `for_each` has one for each puller."""
+    chains = {branch[0]: branch for branch in shape.branches}
+    heads = [due for due in dues if due.segment in chains]
+    carries = () if shape.join is None else (shape.join,)
+    header = [_branch(due, segments=chains[due.segment], carries=carries, program=program) for due in heads]
+    refs = tuple(due.ref for due in heads)
+    if shape.join is not None:
+        body = _wake_segment(heads[0].run_id, segment=shape.join, carries=(), program=program)
+        canvas = chain(header[0], body) if len(header) == 1 else chord(header, body)
+    else:
+        canvas = header[0] if len(header) == 1 else group(header)
+    return Parcel(canvas=canvas, refs=refs, is_plain=len(header) == 1)
+
+
+def _branch(
+    due: Due, *, segments: Sequence[int], carries: Sequence[int], program: Program
+) -> Signature[None]:
+    """One branch: the due activation, then the segments that follow it on other lanes."""
+    behind = [*segments[1:], *carries]
+    first = wake([_wire(due.ref)], lane=due.lane, carries=behind)
+    rest = [
+        _wake_segment(due.run_id, segment=segment, carries=behind[position + 1 :], program=program)
+        for position, segment in enumerate(segments[1:])
+    ]
+    return chain(first, *rest) if rest else first
+
+
+def _wake_segment(run_id: UUID, *, segment: int, carries: Sequence[int], program: Program) -> Signature[None]:
+    lane = program.plan.segments[segment].lane
+    return wake([(str(run_id), segment, 0)], lane=lane, carries=carries)
+
+
+def wake(refs: Sequence[Ref], *, lane: str, carries: Sequence[int] = ()) -> Signature[None]:
+    """This will make the message that wakes a worker: which runs and segments, nothing else."""
+    kwargs = {"refs": [list(ref) for ref in refs]}
+    if carries:
+        kwargs["carries"] = list(carries)
+    return signature(TASK, kwargs=kwargs, immutable=True, options={"queue": lane})
+
+
+def _wire(ref: ActivationRef) -> Ref:
+    return str(ref.run_id), ref.segment, ref.slot

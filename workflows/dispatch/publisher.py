@@ -1,0 +1,154 @@
+"""Sends canvas to the broker and knows what has arrived: pipelined confirms on RabbitMQ, plain sends elsewhere."""
+
+import time
+from collections.abc import Iterable, Sequence
+from types import TracebackType
+from typing import Any
+
+import structlog
+from celery import Celery
+from kombu import Connection
+
+from workflows.dispatch.canvas import Parcel
+from workflows.store import ActivationRef
+
+log = structlog.get_logger(__name__)
+_CONFIRM_S = 10.0
+
+
+class _Confirms:
+    """Counts what the broker has confirmed on one channel, and remembers what it refused or could not route."""
+
+    def __init__(self, channel: Any) -> None:  # py-amqp's channel has no types
+        self._channel = channel
+        self._last_tag = 0
+        self._open: dict[int, Parcel] = {}
+        self._task_tags: dict[str, int] = {}
+        self.failed: list[Parcel] = []
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self._on_ack)
+        channel.events["basic_nack"].add(self._on_nack)
+        channel.events["basic_return"].add(self._on_return)
+
+    def expect(self, parcel: Parcel, *, task_id: str) -> None:
+        """This will note that a parcel has just been sent as the channel's next message."""
+        self._last_tag += 1
+        self._open[self._last_tag] = parcel
+        self._task_tags[task_id] = self._last_tag
+
+    def wait(self, connection: Connection) -> Sequence[Parcel]:
+        """This will wait until everything is answered, and give what did not arrive."""
+        deadline = time.monotonic() + _CONFIRM_S
+        while self._open and time.monotonic() < deadline:
+            try:
+                connection.drain_events(timeout=max(deadline - time.monotonic(), 0.01))
+            except TimeoutError:
+                break
+        failed = [*self.failed, *self._open.values()]
+        self.failed = []
+        self._open.clear()
+        self._task_tags.clear()
+        return failed
+
+    def _on_ack(self, tag: int, multiple: bool) -> None:
+        for answered in self._answered(tag, multiple):
+            self._open.pop(answered, None)
+
+    def _on_nack(self, tag: int, multiple: bool) -> None:
+        for answered in self._answered(tag, multiple):
+            parcel = self._open.pop(answered, None)
+            if parcel is not None:
+                self.failed.append(parcel)
+
+    def _on_return(self, error: Exception, exchange: str, routing_key: str, message: Any) -> None:
+        log.error("message_unroutable", exchange=exchange, routing_key=routing_key, reason=str(error))
+        tag = self._task_tags.get(message.headers.get("id", ""))
+        parcel = None if tag is None else self._open.get(tag)
+        if parcel is not None:
+            self.failed.append(parcel)
+
+    def _answered(self, tag: int, multiple: bool) -> Sequence[int]:
+        return [known for known in self._open if known <= tag] if multiple else [tag]
+
+
+class Publisher:
+    """One broker connection of a dispatcher; it reconnects by itself. Not for use by several threads.
+
+    Source of the confirm protocol: RabbitMQ publisher confirms (confirm.select, basic.ack, basic.nack).
+    """
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+        self._connection: Connection | None = None
+        self._producer: Any = None  # kombu's producer has no types
+        self._confirms: _Confirms | None = None
+
+    def __enter__(self) -> "Publisher":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def send(self, parcels: Iterable[Parcel]) -> Sequence[ActivationRef]:
+        """This will send parcels and give the activations whose message did not arrive for sure."""
+        parcels = list(parcels)
+        try:
+            return self._send(parcels)
+        except Exception:  # the broker is away: whatever was sent may come twice, which harms nothing
+            log.warning("dispatch_failed", parcels=len(parcels), exc_info=True)
+            self.close()
+            return [ref for parcel in parcels for ref in parcel.refs]
+
+    def close(self) -> None:
+        """This will end the connection; the next send makes a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.release()
+        self._producer = self._confirms = None
+
+    def _open(self) -> Connection:
+        if self._connection is None:
+            connection = self._app.connection_for_write()
+            is_amqp = connection.transport.driver_type == "amqp"
+            # Confirms are waited for once per batch, here, and not once per message by the driver.
+            connection.transport_options = {**connection.transport_options, "confirm_publish": False}
+            channel = connection.channel()
+            self._producer = self._app.amqp.Producer(channel, auto_declare=False)
+            self._confirms = _Confirms(channel) if is_amqp else None
+            self._connection = connection
+        return self._connection
+
+    def _send(self, parcels: Sequence[Parcel]) -> Sequence[ActivationRef]:
+        connection = self._open()
+        failed: list[Parcel] = []
+        for parcel in parcels:
+            if parcel.is_plain:
+                result = parcel.canvas.apply_async(producer=self._producer, mandatory=True)
+                if self._confirms is not None:
+                    self._confirms.expect(parcel, task_id=_first_task_id(result))
+            elif not _send_canvas(parcel):
+                failed.append(parcel)
+        if self._confirms is not None:
+            failed.extend(self._confirms.wait(connection))
+        return [ref for parcel in failed for ref in parcel.refs]
+
+
+def _first_task_id(result: Any) -> str:  # celery's results have no useful types
+    while result.parent is not None:
+        result = result.parent
+    return str(result.id)
+
+
+def _send_canvas(parcel: Parcel) -> bool:
+    """Chords and groups go through Celery's own producers; their join is counted in Redis, which may be away."""
+    try:
+        parcel.canvas.apply_async()
+    except Exception:  # celery and redis raise many kinds; the sweep sends the wake-ups again
+        log.warning("canvas_not_sent", refs=len(parcel.refs), exc_info=True)
+        return False
+    return True

@@ -1,0 +1,61 @@
+"""The dispatcher: takes what is due, sends it, waits for the next thing to be due.
+
+It is outbox relay, timer and recovery in one, because all three are the same question. Any number may run: each
+row is taken by one of them. Nothing is held in memory, so it may be killed at any moment.
+"""
+
+import time
+from collections.abc import Callable
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from workflows import plans, store
+from workflows.dispatch import canvas, sweeps
+from workflows.dispatch.doorbell import Doorbell
+from workflows.dispatch.publisher import Publisher
+from workflows.plans import Program
+
+log = structlog.get_logger(__name__)
+_TAKE = 500
+_UNSENT_AGAIN_S = 1.0
+_SWEEP_EVERY_S = 1.0
+_AWAY_S = 0.5
+
+
+def dispatch_due(publisher: Publisher) -> int:
+    """This will send a wake-up for up to 500 due activations; gives how many were taken."""
+    dues = store.take_due(
+        limit=_TAKE, again_s=settings.DISPATCH_AGAIN_S, again_cap_s=settings.DISPATCH_AGAIN_CAP_S
+    )
+    if not dues:
+        return 0
+    programs: dict[int, Program] = {
+        version_id: plans.program_of(version_id) for version_id in {due.version_id for due in dues}
+    }
+    unsent = publisher.send(canvas.parcels(dues, programs=programs))
+    if unsent:
+        log.warning("dispatch_undone", activations=len(unsent), again_in_s=_UNSENT_AGAIN_S)
+        store.undo_take(refs=unsent, delay_s=_UNSENT_AGAIN_S)
+    return len(dues)
+
+
+def run(*, publisher: Publisher, doorbell: Doorbell, is_stopping: Callable[[], bool]) -> None:
+    """This will dispatch until told to stop. A lost database or broker is waited for, not died of."""
+    swept_at = 0.0
+    while not is_stopping():
+        try:
+            taken = dispatch_due(publisher)
+            if time.monotonic() - swept_at >= _SWEEP_EVERY_S:
+                sweeps.sweep(now=timezone.now())
+                swept_at = time.monotonic()
+            if taken < _TAKE:
+                due_s = store.next_due_s()
+                doorbell.wait(_SWEEP_EVERY_S if due_s is None else min(due_s, _SWEEP_EVERY_S))
+        except DatabaseError:
+            log.warning("database_away", exc_info=True)
+            connection.close()
+            doorbell.close()
+            time.sleep(_AWAY_S)

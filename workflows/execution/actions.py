@@ -1,0 +1,115 @@
+"""Performs one attempt of one step and says what it came to; it never touches the engine's tables."""
+
+import asyncio
+import inspect
+import threading
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
+
+import orjson
+import structlog
+from django.conf import settings
+
+from integrations import operations as integrations
+from integrations.contract import CallContext
+from integrations.errors import CallFailed
+from workflows import registry
+from workflows.core.context import StepContext
+from workflows.core.definition import JsonValue
+from workflows.core.outcome import Failed, Outcome, Succeeded
+from workflows.core.states import FailureKind
+from workflows.execution.timeouts import StepTimeout, time_limit
+
+log = structlog.get_logger(__name__)
+_loops = threading.local()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One attempt: what to do, with which inputs, for whom and for how long at most."""
+
+    uses: str
+    inputs: Mapping[str, JsonValue]
+    connection: str | None
+    context: StepContext
+
+
+def perform(call: Call) -> Outcome:
+    """This will perform one attempt; whatever happens becomes an outcome, except the end of the process."""
+    try:
+        output = _dispatch(call)
+    except CallFailed as failure:
+        return Failed(
+            kind=FailureKind(failure.kind),
+            message=failure.message,
+            evidence=failure.evidence,
+            requested_delay_s=failure.retry_after_s,
+            is_repeatable=failure.repeatable,
+            payload=call.inputs,
+        )
+    except StepTimeout:
+        message = f"did not end within its timeout of {call.context.timeout_s:g} s"
+        return Failed(kind=FailureKind.TIMEOUT, message=message, payload=call.inputs)
+    except Exception as error:  # the border to other people's code: every error becomes an outcome
+        log.warning("step_raised", step=call.context.step, run_id=call.context.run_id, exc_info=error)
+        message = f"{type(error).__name__}: {error}"
+        return Failed(kind=FailureKind.ERROR, message=message[:2000], payload=call.inputs)
+    return sized_output(output, payload=call.inputs)
+
+
+def sized_output(output: object, *, payload: JsonValue) -> Outcome:
+    """This will check that an output can be stored: JSON, no NUL character, within the size limit."""
+    limit = settings.STEP_OUTPUT_MAX_BYTES
+    try:
+        text = orjson.dumps(output)
+    except (TypeError, ValueError) as error:
+        return _unusable(f"its output is not JSON: {error}", payload=payload)
+    if len(text) > limit:
+        return _unusable(
+            f"its output is {len(text)} bytes: at most {limit} are kept; store large results elsewhere "
+            "and return where they are",
+            payload=payload,
+        )
+    if b"\\u0000" in text:
+        return _unusable("its output holds a NUL character, which PostgreSQL cannot store", payload=payload)
+    return Succeeded(output=orjson.loads(text), text=text.decode())
+
+
+def _unusable(message: str, *, payload: JsonValue) -> Failed:
+    return Failed(kind=FailureKind.REFUSED, message=message, payload=payload)
+
+
+def _dispatch(call: Call) -> object:
+    if call.uses == "set":
+        return call.inputs
+    if call.uses == "python":
+        return _call_function(call)
+    context = CallContext(
+        idempotency_key=call.context.idempotency_key,
+        timeout_s=call.context.timeout_s,
+        attempt=call.context.attempt,
+        run_id=call.context.run_id,
+        step=call.context.step,
+        correlation_id=call.context.correlation_id,
+    )
+    return integrations.call(uses=call.uses, inputs=call.inputs, connection=call.connection, context=context)
+
+
+def _call_function(call: Call) -> object:
+    function = registry.find(str(call.inputs["call"]))
+    args = call.inputs.get("args") or {}
+    with time_limit(call.context.timeout_s):
+        result = function.invoke(args, context=call.context)
+        if inspect.iscoroutine(result):
+            return _run(result, timeout_s=call.context.timeout_s)
+        return result
+
+
+def _run(result: Coroutine[object, object, object], *, timeout_s: float) -> object:
+    runner: asyncio.Runner | None = getattr(_loops, "runner", None)
+    if runner is None:
+        runner = _loops.runner = asyncio.Runner()
+    try:
+        return runner.run(asyncio.wait_for(result, timeout_s))
+    except TimeoutError as error:
+        raise StepTimeout from error

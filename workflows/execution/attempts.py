@@ -1,0 +1,56 @@
+"""One attempt of the step a cursor stands at: its expressions, its call, its outcome; it commits nothing."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from workflows.core.definition import JsonValue
+from workflows.core.outcome import Failed, Outcome, Skipped
+from workflows.core.states import FailureKind
+from workflows.execution import actions
+from workflows.execution.actions import Call
+from workflows.execution.cursor import Cursor
+from workflows.execution.leases import keeper
+from workflows.expressions import ExpressionFailed
+
+
+def attempt_step(cursor: Cursor, *, now: datetime) -> Outcome:
+    """This will perform one attempt of the current step, or skip it when its `if` is false."""
+    program = cursor.current
+    try:
+        if program.condition is not None and not program.condition.evaluate(cursor.context):
+            return Skipped()
+        inputs = program.inputs.evaluate(cursor.context)
+    except ExpressionFailed as failure:
+        return _refused(failure)
+    return _perform(cursor, inputs=inputs, index=None, attempt=cursor.attempt, now=now)
+
+
+def attempt_item(cursor: Cursor, *, value: JsonValue, index: int, attempt: int, now: datetime) -> Outcome:
+    """This will perform one attempt for one item of the current `for_each`."""
+    context = {**cursor.context, "item": value, "index": index}
+    try:
+        inputs = cursor.current.inputs.evaluate(context)
+    except ExpressionFailed as failure:
+        return _refused(failure)
+    return _perform(cursor, inputs=inputs, index=index, attempt=attempt, now=now)
+
+
+def _perform(cursor: Cursor, *, inputs: JsonValue, index: int | None, attempt: int, now: datetime) -> Outcome:
+    step = cursor.step
+    context = cursor.step_context(now=now, index=index, attempt=attempt)
+    call = Call(uses=step.uses, inputs=_mapping(inputs), connection=step.connection, context=context)
+    keeper.expect_end_within(context.timeout_s)
+    try:
+        return actions.perform(call)
+    finally:
+        keeper.expect_end_within(None)
+
+
+def _mapping(inputs: JsonValue) -> Mapping[str, JsonValue]:
+    if not isinstance(inputs, Mapping):
+        raise TypeError(f"the inputs of a step are a mapping, not {type(inputs).__name__}")
+    return inputs
+
+
+def _refused(failure: ExpressionFailed) -> Failed:
+    return Failed(kind=FailureKind.REFUSED, message=str(failure))

@@ -1,0 +1,141 @@
+"""A worker's place in a run: which step of which segment, with the values its expressions need.
+
+It lives in memory only; everything that must survive is in the activation it stands for.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+import orjson
+
+from audit.events import Actor, ActorKind, EncodedEvent, Event, EventKind, encode
+from workflows import queries
+from workflows.core.context import StepContext
+from workflows.core.definition import JsonValue, StepDefinition
+from workflows.core.identity import idempotency_key
+from workflows.core.plan import Segment
+from workflows.core.states import StepState
+from workflows.plans import Program, StepProgram
+from workflows.store import Claim, HoldRow
+
+ENGINE = Actor(kind=ActorKind.ENGINE)
+
+
+@dataclass(slots=True)
+class Cursor:
+    """Where a worker is in a segment it has leased.
+
+    `context` is what expressions see; `carries` are the segments that the Celery canvas wakes after this one.
+    """
+
+    claim: Claim
+    program: Program
+    position: int
+    attempt: int
+    first_attempt_at: datetime
+    previous_delay_s: float | None
+    context: dict[str, JsonValue]
+    step_started_at: datetime
+    owner: str
+    carries: frozenset[int] = frozenset()
+    has_failed: bool = False
+    results: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
+
+    @property
+    def segment(self) -> Segment:
+        """This will give the segment it is in."""
+        return self.program.plan.segments[self.claim.segment]
+
+    @property
+    def current(self) -> StepProgram:
+        """This will give the step it stands at."""
+        return self.program.program_at(segment=self.claim.segment, position=self.position)
+
+    @property
+    def step(self) -> StepDefinition:
+        """This will give the definition of the step it stands at."""
+        return self.current.step
+
+    @property
+    def hold(self) -> HoldRow:
+        """This will give its lease."""
+        return {"id": self.claim.id, "epoch": self.claim.epoch}
+
+    @property
+    def is_whole_run(self) -> bool:
+        """This will tell whether this worker has seen the whole run, from its first step on, without failure."""
+        return self.program.plan.is_straight and self.claim.position == 0 and not self.has_failed
+
+    def step_context(
+        self, *, now: datetime, index: int | None = None, attempt: int | None = None
+    ) -> StepContext:
+        """This will say to a step who calls it, and how long it may take."""
+        timeout_s = self.step.timeout_s
+        if self.claim.deadline_at is not None:
+            timeout_s = min(timeout_s, (self.claim.deadline_at - now).total_seconds())
+        return StepContext(
+            idempotency_key=idempotency_key(run=self.claim.run_id, step=self.step.id, index=index),
+            attempt=self.attempt if attempt is None else attempt,
+            run_id=str(self.claim.run_id),
+            step=self.step.id,
+            correlation_id=self.claim.correlation_id,
+            timeout_s=max(timeout_s, 0.001),
+        )
+
+    def remember(self, *, step: str, state: StepState, output: JsonValue) -> None:
+        """This will make a step's result visible to the expressions behind it."""
+        self.results[step] = {"state": state.value, "output": output}
+
+    def move_to(self, position: int, *, now: datetime) -> None:
+        """This will go on to another step of the segment, as its first attempt."""
+        self.position = position
+        self.attempt = 1
+        self.first_attempt_at = self.step_started_at = now
+        self.previous_delay_s = None
+
+    def event(self, kind: EventKind, *, at: datetime, **payload: object) -> EncodedEvent:
+        """This will state something that happened to the run, by the engine."""
+        return encode(
+            Event(
+                kind=kind,
+                actor=ENGINE,
+                subject_type="run",
+                subject_id=str(self.claim.run_id),
+                correlation_id=self.claim.correlation_id,
+                at=at,
+                payload=payload,
+            )
+        )
+
+
+def open_cursor(
+    claim: Claim, *, program: Program, now: datetime, owner: str, carries: frozenset[int] = frozenset()
+) -> Cursor:
+    """This will place a cursor at what was claimed, and load the earlier results that its expressions look at."""
+    wanted = program.references_from(segment=claim.segment, position=claim.position)
+    results = queries.results_of(run_id=claim.run_id, steps=wanted, plan=program.plan) if wanted else {}
+    context: dict[str, JsonValue] = {
+        "input": None if claim.input is None else cast(JsonValue, orjson.loads(claim.input)),
+        "steps": cast(JsonValue, results),
+        "run": {
+            "id": str(claim.run_id),
+            "workflow": claim.workflow_name,
+            "version": program.number,
+            "correlation_id": claim.correlation_id,
+            "started_at": claim.created_at.isoformat(),
+        },
+    }
+    return Cursor(
+        claim=claim,
+        program=program,
+        position=claim.position,
+        attempt=claim.attempt,
+        first_attempt_at=claim.first_attempt_at,
+        previous_delay_s=claim.previous_delay_s,
+        context=context,
+        step_started_at=now,
+        owner=owner,
+        carries=carries,
+        results=results,
+    )

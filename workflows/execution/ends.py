@@ -1,0 +1,148 @@
+"""How the end of a step or of a run is written down: rows and audit events, built once for every way to commit them."""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypedDict
+
+from audit.events import EncodedEvent, EventKind
+from workflows import store
+from workflows.core.definition import JsonObject, JsonValue
+from workflows.core.outcome import Failed
+from workflows.core.progress import Follow
+from workflows.core.states import FailureKind, RunState, StepState
+from workflows.execution.cursor import Cursor
+from workflows.expressions import ExpressionFailed
+from workflows.store import StepRow
+
+_STEP_EVENTS: Mapping[StepState, EventKind] = {
+    StepState.SUCCEEDED: EventKind.STEP_SUCCEEDED,
+    StepState.FAILED: EventKind.STEP_FAILED,
+    StepState.SKIPPED: EventKind.STEP_SKIPPED,
+    StepState.UPSTREAM_FAILED: EventKind.STEP_UPSTREAM_FAILED,
+    StepState.CANCELLED: EventKind.RUN_CANCELLED,
+}
+_RUN_EVENTS: Mapping[RunState, EventKind] = {
+    RunState.SUCCEEDED: EventKind.RUN_SUCCEEDED,
+    RunState.FAILED: EventKind.RUN_FAILED,
+    RunState.CANCELLED: EventKind.RUN_CANCELLED,
+}
+
+
+class RunColumns(TypedDict):
+    """The columns that the end of a run writes."""
+
+    state: str
+    output: object
+    error: object
+    ended_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepEnd:
+    """A step that is over: how, and what follows from it inside its segment."""
+
+    cursor: Cursor
+    state: StepState
+    output: JsonValue
+    output_text: str | None
+    failure: Failed | None
+    follow: Follow
+    ended_at: datetime
+
+    @property
+    def error(self) -> JsonObject | None:
+        """This will say why it failed, in the form a run and a step keep."""
+        if self.failure is None:
+            return None
+        return {
+            "kind": self.failure.kind.value,
+            "message": self.failure.message,
+            "step": self.cursor.step.id,
+        }
+
+    def remember(self) -> None:
+        """This will make the results visible to the expressions of the steps behind."""
+        self.cursor.remember(step=self.cursor.step.id, state=self.state, output=self.output)
+        for step, state in self.follow.decided:
+            self.cursor.remember(step=step, state=state, output=None)
+
+    def step_rows(self) -> Iterator[StepRow]:
+        """This will give the row of the step, and of the steps that were decided by its end."""
+        cursor, ended_at = self.cursor, self.ended_at.isoformat()
+        yield {
+            "id": cursor.claim.id,
+            "step": cursor.step.id,
+            "state": self.state.value,
+            "output": None if self.output_text is None else store.fragment(self.output_text),
+            "error": self.error,
+            "attempts": 0 if self.state is StepState.SKIPPED else cursor.attempt,
+            "started_at": cursor.step_started_at.isoformat(),
+            "ended_at": ended_at,
+        }
+        for step, state in self.follow.decided:
+            yield decided_row(cursor.claim.id, step=step, state=state, ended_at=ended_at)
+
+    def events(self) -> Iterator[EncodedEvent]:
+        """This will state the end of the step, and of the steps that were decided by it."""
+        cursor = self.cursor
+        payload: dict[str, object] = {"step": cursor.step.id, "attempt": cursor.attempt}
+        if self.output_text is not None:
+            payload["output_sha256"] = hashlib.sha256(self.output_text.encode()).hexdigest()
+        if self.failure is not None:
+            payload["failure"] = self.failure.kind.value
+        yield cursor.event(_STEP_EVENTS[self.state], at=self.ended_at, **payload)
+        for step, state in self.follow.decided:
+            yield cursor.event(_STEP_EVENTS[state], at=self.ended_at, step=step)
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnd:
+    """A run that is over: its columns and its audit event."""
+
+    columns: RunColumns
+    event: EncodedEvent
+
+
+def decided_row(activation_id: int, *, step: str, state: StepState, ended_at: str) -> StepRow:
+    """This will give the row of a step that ended without running."""
+    return {
+        "id": activation_id,
+        "step": step,
+        "state": state.value,
+        "output": None,
+        "error": None,
+        "attempts": 0,
+        "started_at": None,
+        "ended_at": ended_at,
+    }
+
+
+def decided_event(cursor: Cursor, *, step: str, state: StepState, at: datetime) -> EncodedEvent:
+    """This will state that a step ended without running."""
+    return cursor.event(_STEP_EVENTS[state], at=at, step=step)
+
+
+def run_end(cursor: Cursor, *, state: RunState, error: JsonObject | None, at: datetime) -> RunEnd:
+    """This will close a run: its output is evaluated now; an output that cannot be makes the run fail."""
+    output: JsonValue = None
+    if state is RunState.SUCCEEDED and cursor.program.output is not None:
+        try:
+            output = cursor.program.output.evaluate(cursor.context)
+        except ExpressionFailed as failure:
+            state = RunState.FAILED
+            error = {"kind": FailureKind.REFUSED.value, "message": f"output: {failure}", "step": None}
+    columns: RunColumns = {
+        "state": state.value,
+        "output": output,
+        "error": error,
+        "ended_at": at.isoformat(),
+    }
+    payload: dict[str, object] = {"workflow": cursor.claim.workflow_name}
+    if output is not None:
+        payload["output_sha256"] = hashlib.sha256(store.dump(output).encode()).hexdigest()
+    if error is not None:
+        payload["failure"] = error["kind"]
+        payload["step"] = error["step"]
+    return RunEnd(columns=columns, event=cursor.event(_RUN_EVENTS[state], at=at, **payload))

@@ -1,0 +1,141 @@
+"""Opens a `for_each` (its items become rows, its pullers become due) and ends it with its last puller."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Min
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from audit import operations as audit
+from workflows import statements, store
+from workflows.core import progress
+from workflows.core.definition import JsonValue
+from workflows.core.outcome import Failed
+from workflows.core.states import ActivationState, FailureKind, ItemState, StepState, WaitReason
+from workflows.execution import frontier
+from workflows.execution.cursor import Cursor
+from workflows.execution.ends import StepEnd
+from workflows.expressions import ExpressionFailed
+from workflows.models import Activation, Fanout, Item
+
+
+def is_open(cursor: Cursor) -> bool:
+    """This will tell whether the items of the current `for_each` are stored."""
+    return Fanout.objects.filter(run_id=cursor.claim.run_id, step=cursor.step.id).exists()
+
+
+def open_items(cursor: Cursor) -> Sequence[Cursor] | None:
+    """This will store the items and make the other pullers due; None when this worker may pull at once.
+
+    When there is nothing to pull (its `if` is false, the list is empty or unusable) the step ends here, and the
+    cursors that go on are given.
+    """
+    now = timezone.now()
+    program = cursor.current
+    try:
+        if program.condition is not None and not program.condition.evaluate(cursor.context):
+            return frontier.end_step(_end(cursor, state=StepState.SKIPPED, at=now))
+        values = None if program.for_each is None else program.for_each.evaluate(cursor.context)
+    except ExpressionFailed as error:
+        return _refuse(cursor, message=str(error), at=now)
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        return _refuse(cursor, message=f"for_each gave {type(values).__name__}: it must give a list", at=now)
+    if len(values) > settings.FOR_EACH_MAX_ITEMS:
+        message = f"for_each gave {len(values)} items: at most {settings.FOR_EACH_MAX_ITEMS} are allowed"
+        return _refuse(cursor, message=message, at=now)
+    if not values:
+        return frontier.end_step(_end(cursor, state=StepState.SUCCEEDED, at=now))
+    return None if _store(cursor, values=values, now=now) else ()
+
+
+def end_puller(cursor: Cursor) -> Sequence[Cursor]:
+    """This will end a puller that found nothing to take; the last one ends the step."""
+    now = timezone.now()
+    with transaction.atomic():
+        if not frontier.lock(cursor):
+            return ()
+        waiting = Item.objects.filter(
+            run_id=cursor.claim.run_id, step=cursor.step.id, due_at__isnull=False
+        ).aggregate(due_at=Min("due_at"))["due_at"]
+        if waiting is not None:
+            _wait(cursor, until=waiting)
+            return ()
+        others = Activation.objects.filter(run_id=cursor.claim.run_id, segment=cursor.claim.segment)
+        if others.exclude(id=cursor.claim.id).exists():
+            Activation.objects.filter(id=cursor.claim.id).delete()
+            return ()
+        return _end_step(cursor, at=now)
+
+
+def _end_step(cursor: Cursor, *, at: datetime) -> Sequence[Cursor]:
+    failed = Item.objects.filter(
+        run_id=cursor.claim.run_id, step=cursor.step.id, state=ItemState.FAILED
+    ).count()
+    state = StepState.FAILED if failed else StepState.SUCCEEDED
+    failure = None
+    if failed:
+        failure = Failed(kind=FailureKind.ERROR, message=f"{failed} of its items failed")
+    end = _end(cursor, state=state, at=at, failure=failure)
+    frontier.insert_steps(cursor, rows=list(end.step_rows()))
+    audit.record_encoded(*end.events())
+    return frontier.end_segment(cursor, at=at)
+
+
+def _wait(cursor: Cursor, *, until: datetime) -> None:
+    """Sleep until the next item may be tried again."""
+    Activation.objects.filter(id=cursor.claim.id, epoch=cursor.claim.epoch).update(
+        state=ActivationState.WAITING,
+        wait_reason=WaitReason.ITEMS,
+        owner="",
+        due_at=until,
+        range_start=0,
+        range_end=0,
+    )
+    statements.run("notify", {})
+
+
+def _store(cursor: Cursor, *, values: Sequence[JsonValue], now: datetime) -> bool:
+    claim = cursor.claim
+    with transaction.atomic():
+        if not frontier.lock(cursor):
+            return False
+        Fanout.objects.create(run_id=claim.run_id, step=cursor.step.id, total=len(values), started_at=now)
+        store.open_items(run_id=claim.run_id, step=cursor.step.id, values=values)
+        pullers = [
+            Activation(
+                run_id=claim.run_id,
+                version_id=claim.version_id,
+                segment=claim.segment,
+                slot=slot,
+                round=claim.round,
+                due_at=Now(),
+                lane=cursor.segment.lane,
+                priority=claim.priority,
+                created_at=now,
+            )
+            for slot in range(1, min(cursor.step.parallel, len(values)))
+        ]
+        if pullers:
+            Activation.objects.bulk_create(pullers)
+            statements.run("notify", {})
+    return True
+
+
+def _refuse(cursor: Cursor, *, message: str, at: datetime) -> Sequence[Cursor]:
+    failure = Failed(kind=FailureKind.REFUSED, message=message)
+    return frontier.end_step(_end(cursor, state=StepState.FAILED, at=at, failure=failure))
+
+
+def _end(cursor: Cursor, *, state: StepState, at: datetime, failure: Failed | None = None) -> StepEnd:
+    return StepEnd(
+        cursor=cursor,
+        state=state,
+        output=None,
+        output_text=None,
+        failure=failure,
+        follow=progress.Follow(decided=(), position=None),
+        ended_at=at,
+    )

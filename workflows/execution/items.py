@@ -1,0 +1,236 @@
+"""Pulls the items of a `for_each` until none is left; opening and ending it is `workflows.execution.fanout`.
+
+A puller holds the items it took through its activation: whoever inherits the activation after a loss goes on
+with exactly those. Results of short items share a commit; a long one never waits for others.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from django.db import transaction
+from django.utils import timezone
+
+from audit.events import EncodedEvent, EventKind
+from workflows import store
+from workflows.core import retry
+from workflows.core.outcome import LOST, Failed, Outcome, Succeeded
+from workflows.core.states import ItemState
+from workflows.execution import attempts, dead_letters, fanout
+from workflows.execution.cursor import Cursor
+from workflows.models import Attempt
+from workflows.store import HeldItem, ItemRow
+
+_MAX_TAKE = 200
+_TARGET_S = 0.02
+_SHARE_S = 0.005
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """How one attempt of an item ended. `delay_s` is set when there is another one."""
+
+    item: HeldItem
+    outcome: Outcome
+    delay_s: float | None
+    started_at: datetime
+    ended_at: datetime
+
+    @property
+    def failure(self) -> Failed | None:
+        return self.outcome if isinstance(self.outcome, Failed) else None
+
+
+def work(cursor: Cursor, *, stop_at: float) -> Sequence[Cursor]:
+    """This will pull items until none is left or the monotonic time `stop_at`; gives the cursors that go on."""
+    if cursor.claim.slot == 0 and not fanout.is_open(cursor):
+        ended = fanout.open_items(cursor)
+        if ended is not None:
+            return ended
+    items = _inherited(cursor)
+    limit = 4
+    while items or (items := _take(cursor, limit=limit)):
+        began = time.monotonic()
+        if not _work_on(cursor, items=items, stop_at=stop_at):
+            return ()
+        limit = _next_limit(items=len(items), seconds=time.monotonic() - began)
+        items = ()
+    return fanout.end_puller(cursor)
+
+
+def _take(cursor: Cursor, *, limit: int) -> Sequence[HeldItem]:
+    claim, step = cursor.claim, cursor.step
+    waiting = store.take_waiting_items(run_id=claim.run_id, step=step.id, slot=claim.slot, limit=limit)
+    return waiting or store.take_items(
+        run_id=claim.run_id, step=step.id, hold=cursor.hold, limit=limit, parallel=step.parallel
+    )
+
+
+def _inherited(cursor: Cursor) -> Sequence[HeldItem]:
+    """The items that this activation held when it was last given back or lost.
+
+    After a loss each of them has used up an attempt: one that kills its worker must not do so for ever.
+    """
+    claim = cursor.claim
+    if claim.range_end == claim.range_start and not claim.was_lost:
+        return ()
+    held = store.held_items(
+        run_id=claim.run_id,
+        step=cursor.step.id,
+        first=claim.range_start,
+        until=claim.range_end,
+        slot=claim.slot,
+    )
+    if not claim.was_lost or not held:
+        return held
+    now = timezone.now()
+    results = [_ended(cursor, item=item, outcome=LOST, started_at=now, ended_at=now) for item in held]
+    spent = [result for result in results if result.delay_s is None]
+    if spent:
+        _commit(cursor, results=spent)
+    again = [result.item for result in results if result.delay_s is not None]
+    return [replace(item, attempt=item.attempt + 1) for item in again]
+
+
+def _next_limit(*, items: int, seconds: float) -> int:
+    per_item_s = max(seconds / items, 1e-6)
+    return max(1, min(_MAX_TAKE, int(_TARGET_S / per_item_s)))
+
+
+def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bool:
+    """Attempt items and commit their results; False when the lease is lost, or was given back for others' sake."""
+    results: list[_Result] = []
+    oldest = time.monotonic()
+    for position, item in enumerate(items):
+        results.append(_attempt(cursor, item=item))
+        now = time.monotonic()
+        is_final = position == len(items) - 1
+        if is_final or now - oldest > _SHARE_S:
+            if not _commit(cursor, results=results):
+                return False
+            results = []
+            oldest = time.monotonic()
+            if now > stop_at:
+                store.release(holds=[cursor.hold])
+                return False
+    return True
+
+
+def _attempt(cursor: Cursor, *, item: HeldItem) -> _Result:
+    started_at = timezone.now()
+    outcome = attempts.attempt_item(
+        cursor, value=item.value, index=item.index, attempt=item.attempt, now=started_at
+    )
+    return _ended(cursor, item=item, outcome=outcome, started_at=started_at, ended_at=timezone.now())
+
+
+def _ended(
+    cursor: Cursor, *, item: HeldItem, outcome: Outcome, started_at: datetime, ended_at: datetime
+) -> _Result:
+    delay_s = None
+    if isinstance(outcome, Failed) and outcome.is_repeatable:
+        delay_s = retry.next_delay_s(
+            cursor.step.retry,
+            attempt=item.attempt,
+            kind=outcome.kind,
+            elapsed_s=(ended_at - (item.started_at or started_at)).total_seconds(),
+            previous_delay_s=item.previous_delay_s,
+            requested_s=outcome.requested_delay_s,
+            dice=random.random,
+        )
+    return _Result(item=item, outcome=outcome, delay_s=delay_s, started_at=started_at, ended_at=ended_at)
+
+
+def _commit(cursor: Cursor, *, results: Sequence[_Result]) -> bool:
+    failures = [result for result in results if result.failure is not None]
+    if not failures:
+        return _end_items(cursor, results=results)
+    with transaction.atomic():
+        if not _end_items(cursor, results=results):
+            return False
+        for result in failures:
+            _note_failure(cursor, result=result)
+    return True
+
+
+def _end_items(cursor: Cursor, *, results: Sequence[_Result]) -> bool:
+    return store.end_items(
+        run_id=cursor.claim.run_id,
+        step=cursor.step.id,
+        hold=cursor.hold,
+        results=[_row(result) for result in results],
+        events=_events(cursor, results=results),
+    )
+
+
+def _note_failure(cursor: Cursor, *, result: _Result) -> None:
+    failure = result.failure
+    if failure is None:
+        return
+    if result.delay_s is None:
+        dead_letters.bury(
+            cursor,
+            index=result.item.index,
+            attempt=result.item.attempt,
+            failure=failure,
+            started_at=result.started_at,
+            at=result.ended_at,
+        )
+        return
+    Attempt.objects.create(
+        run_id=cursor.claim.run_id,
+        step=cursor.step.id,
+        index=result.item.index,
+        round=cursor.claim.round,
+        attempt=result.item.attempt,
+        kind=failure.kind.value,
+        message=failure.message,
+        evidence=dict(failure.evidence) or None,
+        started_at=result.started_at,
+        ended_at=result.ended_at,
+        delay_s=result.delay_s,
+    )
+
+
+def _row(result: _Result) -> ItemRow:
+    outcome, failure = result.outcome, result.failure
+    if failure is None:
+        state = ItemState.SUCCEEDED
+    else:
+        state = ItemState.FAILED if result.delay_s is None else ItemState.WAITING
+    first = result.item.started_at or result.started_at
+    return {
+        "index": result.item.index,
+        "state": state.value,
+        "output": store.fragment(outcome.text) if isinstance(outcome, Succeeded) else None,
+        "error": None if failure is None else {"kind": failure.kind.value, "message": failure.message},
+        "attempt": result.item.attempt + (state is ItemState.WAITING),
+        "delay_s": result.delay_s,
+        "started_at": first.isoformat(),
+        "ended_at": None if state is ItemState.WAITING else result.ended_at.isoformat(),
+    }
+
+
+def _events(cursor: Cursor, *, results: Sequence[_Result]) -> list[EncodedEvent]:
+    events: list[EncodedEvent] = []
+    done = [result for result in results if result.failure is None]
+    if done:
+        indexes = [result.item.index for result in done]
+        at = done[-1].ended_at
+        events.append(cursor.event(EventKind.ITEMS_SUCCEEDED, at=at, step=cursor.step.id, indexes=indexes))
+    for result in results:
+        if result.failure is not None:
+            kind = EventKind.ITEM_FAILED if result.delay_s is None else EventKind.ITEM_RETRYING
+            events.append(
+                cursor.event(
+                    kind,
+                    at=result.ended_at,
+                    step=cursor.step.id,
+                    index=result.item.index,
+                    attempt=result.item.attempt,
+                    failure=result.failure.kind.value,
+                )
+            )
+    return events

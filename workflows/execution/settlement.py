@@ -1,0 +1,181 @@
+"""The one committer: turns what attempts came to into durable rows, many at once where many are at hand.
+
+Each result stands or falls alone: a lost lease or a failed step touches its own run only. What the clean path
+cannot express (final failures, forks, joins) goes through `workflows.execution.frontier`, one transaction for each.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from audit.events import EventKind
+from workflows import store
+from workflows.core import progress, retry
+from workflows.core.outcome import Failed, Outcome, Skipped, Succeeded
+from workflows.core.states import FailureKind, RunState, StepState
+from workflows.execution import ends, frontier
+from workflows.execution.cursor import Cursor
+from workflows.execution.ends import StepEnd
+from workflows.store import EventRow, RetryRow, StepRow
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """An attempt that is over and not yet committed."""
+
+    cursor: Cursor
+    outcome: Outcome
+    ended_at: datetime
+
+    def unstorable(self, error: Exception) -> "Ended":
+        """This will turn a result that the database refuses into a failure that says so."""
+        message = f"its result cannot be stored: {error}".split("\n")[0]
+        return replace(self, outcome=Failed(kind=FailureKind.REFUSED, message=message))
+
+
+def settle(results: Sequence[Ended]) -> Sequence[Cursor]:
+    """This will commit results and give the cursors that go on."""
+    going: list[Cursor] = []
+    advancing: list[StepEnd] = []
+    finishing: list[StepEnd] = []
+    retrying: list[tuple[Ended, Failed, float]] = []
+    for result in results:
+        if isinstance(result.outcome, Failed):
+            delay_s = next_delay_s(result.cursor, failure=result.outcome, now=result.ended_at)
+            if delay_s is not None:
+                retrying.append((result, result.outcome, delay_s))
+                continue
+        end = _step_end(result)
+        if end.failure is not None or end.cursor.claim.round:
+            going.extend(frontier.end_step(end))
+        elif end.follow.position is not None:
+            advancing.append(end)
+        elif end.cursor.is_whole_run:
+            finishing.append(end)
+        else:
+            going.extend(frontier.end_step(end))
+    going.extend(_advance(advancing))
+    _finish(finishing)
+    _retry(retrying)
+    return going
+
+
+def next_delay_s(cursor: Cursor, *, failure: Failed, now: datetime) -> float | None:
+    """This will say after how many seconds the failed step is tried again; None: it is out of attempts."""
+    if not failure.is_repeatable:
+        return None
+    return retry.next_delay_s(
+        cursor.step.retry,
+        attempt=cursor.attempt,
+        kind=failure.kind,
+        elapsed_s=(now - cursor.first_attempt_at).total_seconds(),
+        previous_delay_s=cursor.previous_delay_s,
+        requested_s=failure.requested_delay_s,
+        dice=random.random,
+    )
+
+
+def _step_end(result: Ended) -> StepEnd:
+    cursor, outcome = result.cursor, result.outcome
+    match outcome:
+        case Succeeded():
+            state = StepState.SUCCEEDED
+        case Skipped():
+            state = StepState.SKIPPED
+        case Failed():
+            state = StepState.FAILED
+    follow = progress.follow(
+        cursor.program.plan, segment=cursor.segment, position=cursor.position, state=state
+    )
+    return StepEnd(
+        cursor=cursor,
+        state=state,
+        output=outcome.output if isinstance(outcome, Succeeded) else None,
+        output_text=outcome.text if isinstance(outcome, Succeeded) else None,
+        failure=outcome if isinstance(outcome, Failed) else None,
+        follow=follow,
+        ended_at=result.ended_at,
+    )
+
+
+def _advance(done: Sequence[StepEnd]) -> Sequence[Cursor]:
+    if not done:
+        return ()
+    rows, events = _rows(done)
+    moved = store.advance(
+        moves=[{**end.cursor.hold, "position": _position(end)} for end in done], steps=rows, events=events
+    )
+    _note_discarded(done, moved=moved)
+    going = [end for end in done if end.cursor.claim.id in moved]
+    for end in going:
+        end.remember()
+        end.cursor.move_to(_position(end), now=end.ended_at)
+    return [end.cursor for end in going]
+
+
+def _finish(done: Sequence[StepEnd]) -> None:
+    if not done:
+        return
+    rows, events = _rows(done)
+    moves: list[store.FinishRow] = []
+    for end in done:
+        end.remember()
+        close = ends.run_end(end.cursor, state=RunState.SUCCEEDED, error=None, at=end.ended_at)
+        moves.append({**end.cursor.hold, **close.columns})
+        events.append({"id": end.cursor.claim.id, "event": close.event})
+    _note_discarded(done, moved=store.finish(moves=moves, steps=rows, events=events))
+
+
+def _retry(failures: Sequence[tuple[Ended, Failed, float]]) -> None:
+    if not failures:
+        return
+    moves: list[RetryRow] = []
+    events: list[EventRow] = []
+    for result, failure, delay_s in failures:
+        cursor = result.cursor
+        moves.append(
+            {
+                **cursor.hold,
+                "step": cursor.step.id,
+                "attempt": cursor.attempt,
+                "round": cursor.claim.round,
+                "delay_s": delay_s,
+                "kind": failure.kind.value,
+                "message": failure.message,
+                "evidence": failure.evidence,
+                "started_at": cursor.step_started_at.isoformat(),
+                "ended_at": result.ended_at.isoformat(),
+            }
+        )
+        event = cursor.event(
+            EventKind.STEP_RETRYING,
+            at=result.ended_at,
+            step=cursor.step.id,
+            attempt=cursor.attempt,
+            failure=failure.kind.value,
+            delay_ms=round(delay_s * 1000),
+        )
+        events.append({"id": cursor.claim.id, "event": event})
+    store.retry_later(moves=moves, events=events)
+
+
+def _rows(done: Sequence[StepEnd]) -> tuple[list[StepRow], list[EventRow]]:
+    rows: list[StepRow] = []
+    events: list[EventRow] = []
+    for end in done:
+        rows.extend(end.step_rows())
+        events.extend({"id": end.cursor.claim.id, "event": event} for event in end.events())
+    return rows, events
+
+
+def _position(end: StepEnd) -> int:
+    if end.follow.position is None:
+        raise ValueError(f"{end.cursor.step.id} has no next step in its segment")
+    return end.follow.position
+
+
+def _note_discarded(done: Sequence[StepEnd], *, moved: frozenset[int]) -> None:
+    for end in done:
+        if end.cursor.claim.id not in moved:
+            frontier.note_discarded(end)

@@ -1,0 +1,122 @@
+"""What a worker does with a wake-up: claims what it names, carries it as far as it may, commits each step.
+
+Several runs go forward in lock-step, so that short steps share commits. A step that may take time never keeps
+the result of another one waiting. After a bounded time the worker gives everything back, so that priority counts.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.db import DataError
+from django.utils import timezone
+
+from workflows import plans, store
+from workflows.execution import attempts, items, losses, pace, settlement
+from workflows.execution.cursor import Cursor, open_cursor
+from workflows.execution.leases import keeper, owner_name
+from workflows.execution.settlement import Ended
+from workflows.store import ActivationRef, Claim
+
+_SHARE_S = 0.005
+
+
+@dataclass(slots=True)
+class _Shift:
+    """The work of one wake-up: cursors under way, results not yet committed, and until when it may last."""
+
+    stop_at: float
+    waiting: list[Cursor] = field(default_factory=list)
+    results: list[Ended] = field(default_factory=list)
+    oldest: float = 0.0
+
+
+def execute(refs: Sequence[ActivationRef], *, carries: frozenset[int] = frozenset()) -> int:
+    """This will carry the named activations as far as they go in bounded time; gives how many were claimed."""
+    owner = owner_name()
+    claims = store.claim(refs=refs, owner=owner, lease_s=settings.LEASE_S)
+    if not claims:
+        return 0
+    keeper.hold(claims)
+    shift = _Shift(stop_at=time.monotonic() + settings.SHIFT_S)
+    try:
+        for claim in claims:
+            _admit(shift, claim=claim, owner=owner, carries=carries)
+        while shift.waiting:
+            _round(shift)
+    finally:
+        keeper.drop_all()
+    return len(claims)
+
+
+def _admit(shift: _Shift, *, claim: Claim, owner: str, carries: frozenset[int]) -> None:
+    """Place a cursor; what a lost attempt costs is settled first."""
+    now = timezone.now()
+    program = plans.program_of(claim.version_id)
+    cursor = open_cursor(claim, program=program, now=now, owner=owner, carries=carries)
+    if claim.was_lost and not cursor.segment.is_map:
+        loss = losses.loss_of(cursor)
+        if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
+            shift.waiting.extend(settlement.settle([Ended(cursor, loss, now)]))
+            return
+        losses.note_loss(cursor, now=now)
+    shift.waiting.append(cursor)
+
+
+def _round(shift: _Shift) -> None:
+    """Take every cursor one step further."""
+    cursors, shift.waiting = shift.waiting, []
+    for position, cursor in enumerate(cursors):
+        if time.monotonic() > shift.stop_at:
+            _commit(shift)
+            _give_back([*shift.waiting, *cursors[position:]])
+            shift.waiting = []
+            return
+        if cursor.segment.is_map:
+            _commit(shift)
+            shift.waiting.extend(items.work(cursor, stop_at=shift.stop_at))
+        else:
+            _step(shift, cursor)
+    _commit(shift)
+
+
+def _step(shift: _Shift, cursor: Cursor) -> None:
+    if shift.results and not pace.is_quick(cursor):
+        _commit(shift)
+    now = timezone.now()
+    cursor.step_started_at = now
+    began = time.monotonic()
+    outcome = attempts.attempt_step(cursor, now=now)
+    ended = time.monotonic()
+    pace.learn(cursor, seconds=ended - began)
+    shift.results.append(Ended(cursor, outcome, timezone.now()))
+    if len(shift.results) == 1:
+        shift.oldest = began
+    if ended - shift.oldest > _SHARE_S:
+        _commit(shift)
+
+
+def _commit(shift: _Shift) -> None:
+    """Commit what has ended; what goes on does so in the next round, under a lease that is kept alive."""
+    if not shift.results:
+        return
+    results, shift.results = shift.results, []
+    going = _settle(results)
+    keeper.hold([cursor.claim for cursor in going])
+    shift.waiting.extend(going)
+
+
+def _settle(results: Sequence[Ended]) -> Sequence[Cursor]:
+    """Commit results together; one that the database cannot store is refused alone, and touches no other run."""
+    try:
+        return settlement.settle(results)
+    except DataError as error:
+        if len(results) > 1:
+            return [cursor for result in results for cursor in _settle([result])]
+        return settlement.settle([results[0].unstorable(error)])
+
+
+def _give_back(cursors: Sequence[Cursor]) -> None:
+    if cursors:
+        store.release(holds=[cursor.hold for cursor in cursors])

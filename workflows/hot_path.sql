@@ -1,0 +1,293 @@
+-- The hot statements: the only raw SQL of the engine. Each is one round trip and, outside a transaction, one
+-- commit. Rows arrive as one JSON array; `audit_record` writes the events of what really changed.
+-- The planner takes any JSON array for a hundred rows: `any(ids)` beside the join keeps it on the index.
+-- `epoch` is the fence: a claim raises it, and whoever comes with an older one changes nothing.
+
+-- name: start_runs
+-- Begins runs: the run, its first activations and its audit event, or nothing where its start key is taken.
+with item as materialized (
+    select * from jsonb_to_recordset(%(runs)s::jsonb) as item(
+        id uuid, version_id bigint, workflow_name text, input jsonb, correlation_id text, traceparent text,
+        started_by text, priority smallint, deadline_at timestamptz, start_key text, start_digest text,
+        created_at timestamptz, event jsonb)
+), run as (
+    insert into workflows_run (
+        id, version_id, workflow_name, state, input, correlation_id, traceparent, started_by, priority, round,
+        deadline_at, start_key, start_digest, created_at)
+    select id, version_id, workflow_name, 'running', input, correlation_id, traceparent, started_by, priority,
+        0, deadline_at, start_key, start_digest, created_at
+    from item
+    on conflict (start_key) where start_key is not null do nothing
+    returning id
+), activation as (
+    insert into workflows_activation (
+        run_id, version_id, segment, slot, position, range_start, range_end, attempt, round, state, wait_reason,
+        due_at, owner, epoch, lane, priority, dispatches, created_at)
+    select item.id, item.version_id, entry.segment, 0, entry.position, 0, 0, 1, 0, 'ready', 'worker',
+        now(), '', 0, entry.lane, item.priority, 0, item.created_at
+    from jsonb_to_recordset(%(entries)s::jsonb) as entry(run_id uuid, segment smallint, position smallint, lane text)
+    join item on item.id = entry.run_id
+    join run on run.id = item.id
+)
+select array_agg(item.id), audit_record(jsonb_agg(item.event)), pg_notify('workflows_due', '')
+from item join run using (id);
+
+-- name: take_due
+-- Takes what must be dispatched now and books its next dispatch, should this one be lost.
+-- The lock holds for one statement; schedulers that run beside each other take different rows.
+with due as (
+    select id, state from workflows_activation
+    where due_at <= now()
+    order by priority desc, due_at
+    limit %(limit)s
+    for update skip locked
+)
+update workflows_activation as activation
+set state = 'ready',
+    wait_reason = 'worker',
+    dispatches = least(activation.dispatches + 1, 1000),
+    due_at = now() + make_interval(secs => least(%(again_s)s * power(2, least(activation.dispatches, 10)), %(again_cap_s)s))
+from due
+where activation.id = due.id
+returning activation.run_id, activation.version_id, activation.segment, activation.slot, activation.lane,
+    activation.priority, activation.dispatches, activation.owner <> '';
+
+-- name: undo_take
+-- Makes activations due again whose message could not be sent.
+update workflows_activation as activation
+set due_at = now() + make_interval(secs => %(delay_s)s)
+from jsonb_to_recordset(%(refs)s::jsonb) as ref(run_id uuid, segment smallint, slot smallint)
+where activation.run_id = any(%(run_ids)s::uuid[])
+    and activation.run_id = ref.run_id and activation.segment = ref.segment and activation.slot = ref.slot
+    and activation.state = 'ready';
+
+-- name: next_due
+-- Seconds until something is due; null when nothing waits.
+select extract(epoch from min(due_at) - now())::float8 from workflows_activation;
+
+-- name: claim
+-- Leases activations to a worker. An owner that is still named was lost: its attempt is over.
+with ref as (
+    select * from jsonb_to_recordset(%(refs)s::jsonb) as ref(run_id uuid, segment smallint, slot smallint)
+), old as (
+    select activation.id, activation.owner
+    from ref join workflows_activation as activation using (run_id, segment, slot)
+    where activation.run_id = any(%(run_ids)s::uuid[])
+        and (activation.state = 'ready' or activation.due_at <= now())
+    for update of activation skip locked
+)
+update workflows_activation as activation
+set state = 'leased',
+    wait_reason = 'running',
+    owner = %(owner)s,
+    epoch = activation.epoch + 1,
+    due_at = now() + make_interval(secs => %(lease_s)s),
+    dispatches = 0,
+    step_started_at = now(),
+    first_attempt_at = coalesce(activation.first_attempt_at, now())
+from old, workflows_run as run
+where activation.id = old.id and run.id = activation.run_id
+returning activation.id, activation.epoch, activation.run_id, activation.version_id, activation.segment,
+    activation.slot, activation.position, activation.attempt, activation.round, activation.first_attempt_at,
+    activation.previous_delay_s, activation.range_start, activation.range_end, old.owner <> '', run.input,
+    run.workflow_name, run.correlation_id, run.traceparent, run.created_at, run.deadline_at, run.priority;
+
+-- name: advance
+-- Ends the current step of activations and begins the next one of the same segment.
+with move as (
+    select * from jsonb_to_recordset(%(moves)s::jsonb) as move(id bigint, epoch int, position smallint)
+), moved as (
+    update workflows_activation as activation
+    set position = move.position, attempt = 1, previous_delay_s = null,
+        step_started_at = clock_timestamp(), first_attempt_at = clock_timestamp()
+    from move
+    where activation.id = any(%(ids)s::bigint[]) and activation.id = move.id and activation.epoch = move.epoch
+    returning activation.id, activation.run_id
+), ended as (
+    insert into workflows_step (run_id, step, state, output, error, attempts, started_at, ended_at)
+    select moved.run_id, step.step, step.state, step.output, step.error, step.attempts, step.started_at, step.ended_at
+    from jsonb_to_recordset(%(steps)s::jsonb) as step(
+        id bigint, step text, state text, output jsonb, error jsonb, attempts smallint, started_at timestamptz,
+        ended_at timestamptz)
+    join moved using (id)
+)
+select array_agg(moved.id), (
+    select audit_record(jsonb_agg(event.event))
+    from jsonb_to_recordset(%(events)s::jsonb) as event(id bigint, event jsonb)
+    where event.id in (select id from moved)
+) from moved;
+
+-- name: finish
+-- Ends the last step of activations together with their runs: for workflows of one segment.
+with move as (
+    select * from jsonb_to_recordset(%(moves)s::jsonb) as move(
+        id bigint, epoch int, state text, output jsonb, error jsonb, ended_at timestamptz)
+), gone as (
+    delete from workflows_activation as activation
+    using move
+    where activation.id = any(%(ids)s::bigint[]) and activation.id = move.id and activation.epoch = move.epoch
+    returning activation.id, activation.run_id
+), ended as (
+    insert into workflows_step (run_id, step, state, output, error, attempts, started_at, ended_at)
+    select gone.run_id, step.step, step.state, step.output, step.error, step.attempts, step.started_at, step.ended_at
+    from jsonb_to_recordset(%(steps)s::jsonb) as step(
+        id bigint, step text, state text, output jsonb, error jsonb, attempts smallint, started_at timestamptz,
+        ended_at timestamptz)
+    join gone using (id)
+), run as (
+    update workflows_run as run
+    set state = move.state, output = move.output, error = move.error, ended_at = move.ended_at
+    from gone join move using (id)
+    where run.id = gone.run_id and run.state = 'running'
+)
+select array_agg(gone.id), (
+    select audit_record(jsonb_agg(event.event))
+    from jsonb_to_recordset(%(events)s::jsonb) as event(id bigint, event jsonb)
+    where event.id in (select id from gone)
+) from gone;
+
+-- name: retry_later
+-- Ends attempts without success and books the next ones.
+with move as (
+    select * from jsonb_to_recordset(%(moves)s::jsonb) as move(
+        id bigint, epoch int, step text, attempt smallint, round smallint, delay_s float8, kind text,
+        message text, evidence jsonb, started_at timestamptz, ended_at timestamptz)
+), moved as (
+    update workflows_activation as activation
+    set state = 'waiting', wait_reason = 'retry', owner = '', attempt = move.attempt + 1,
+        previous_delay_s = move.delay_s, due_at = now() + make_interval(secs => move.delay_s)
+    from move
+    where activation.id = any(%(ids)s::bigint[]) and activation.id = move.id and activation.epoch = move.epoch
+    returning activation.id, activation.run_id
+), failed as (
+    insert into workflows_attempt (
+        run_id, step, index, round, attempt, kind, message, evidence, started_at, ended_at, delay_s)
+    select moved.run_id, move.step, null, move.round, move.attempt, move.kind, move.message, move.evidence,
+        move.started_at, move.ended_at, move.delay_s
+    from moved join move using (id)
+)
+select array_agg(moved.id), (
+    select audit_record(jsonb_agg(event.event))
+    from jsonb_to_recordset(%(events)s::jsonb) as event(id bigint, event jsonb)
+    where event.id in (select id from moved)
+), pg_notify('workflows_due', '') from moved;
+
+-- name: release
+-- Gives activations back that their worker did not come to, or has worked on long enough.
+with released as (
+    update workflows_activation as activation
+    set state = 'ready', wait_reason = 'worker', owner = '', due_at = now() + make_interval(secs => %(delay_s)s)
+    from jsonb_to_recordset(%(holds)s::jsonb) as hold(id bigint, epoch int)
+    where activation.id = any(%(ids)s::bigint[]) and activation.id = hold.id and activation.epoch = hold.epoch
+    returning activation.id
+)
+select count(*), pg_notify('workflows_due', '') from released;
+
+-- name: renew
+-- Extends the leases of a worker that is alive and busy; gives the ones it still holds.
+update workflows_activation as activation
+set due_at = now() + make_interval(secs => %(lease_s)s), state = 'leased', wait_reason = 'running'
+from jsonb_to_recordset(%(holds)s::jsonb) as hold(id bigint, epoch int)
+where activation.id = any(%(ids)s::bigint[]) and activation.id = hold.id and activation.epoch = hold.epoch
+returning activation.id;
+
+-- name: take_items
+-- Hands the next items of a for_each to one of its pullers, which keeps them until they have ended.
+with next as (
+    select fanout.run_id, fanout.step, fanout.next_index as first,
+        fanout.next_index + greatest(1, least(
+            %(limit)s::int, (fanout.total - fanout.next_index) / (2 * %(parallel)s::int))) as until
+    from workflows_fanout as fanout
+    where fanout.run_id = %(run_id)s and fanout.step = %(step)s and fanout.next_index < fanout.total
+    for update
+), held as (
+    update workflows_activation as activation
+    set range_start = next.first, range_end = next.until
+    from next
+    where activation.id = %(id)s and activation.epoch = %(epoch)s
+    returning activation.id
+), taken as (
+    update workflows_fanout as fanout
+    set next_index = next.until
+    from next, held
+    where fanout.run_id = next.run_id and fanout.step = next.step
+)
+select item.index, item.value, item.attempt, item.previous_delay_s, item.started_at
+from next, held, workflows_item as item
+where item.run_id = next.run_id and item.step = next.step
+    and item.index >= next.first and item.index < next.until
+order by item.index;
+
+-- name: held_items
+-- The items that a puller holds and has not ended: what its successor goes on with after a loss.
+select item.index, item.value, item.attempt, item.previous_delay_s, item.started_at
+from workflows_item as item
+where item.run_id = %(run_id)s and item.step = %(step)s and item.state in ('ready', 'running')
+    and item.due_at is null
+    and (item.index >= %(first)s and item.index < %(until)s)
+order by item.index;
+
+-- name: held_retries
+-- Like held_items, for the items that the puller took for a retry.
+select item.index, item.value, item.attempt, item.previous_delay_s, item.started_at
+from workflows_item as item
+where item.run_id = %(run_id)s and item.step = %(step)s and item.state = 'running' and item.due_at is null
+    and item.slot = %(slot)s
+order by item.index;
+
+-- name: take_waiting_items
+-- Hands items to a puller whose time to be tried again has come.
+update workflows_item as item
+set state = 'running', due_at = null, slot = %(slot)s
+from (
+    select index from workflows_item
+    where run_id = %(run_id)s and step = %(step)s and due_at <= now()
+    order by due_at
+    limit %(limit)s
+    for update skip locked
+) as waiting
+where item.run_id = %(run_id)s and item.step = %(step)s and item.index = waiting.index
+returning item.index, item.value, item.attempt, item.previous_delay_s, item.started_at;
+
+-- name: end_items
+-- Ends items, or books their next attempt, for the puller that holds them.
+with holder as (
+    select id from workflows_activation where id = %(id)s and epoch = %(epoch)s for update
+), result as (
+    select * from jsonb_to_recordset(%(results)s::jsonb) as result(
+        index int, state text, output jsonb, error jsonb, attempt smallint, delay_s float8,
+        started_at timestamptz, ended_at timestamptz)
+), ended as (
+    update workflows_item as item
+    set state = result.state, output = result.output, error = result.error, attempt = result.attempt,
+        slot = null, previous_delay_s = result.delay_s, started_at = result.started_at,
+        ended_at = result.ended_at,
+        due_at = case when result.state = 'waiting' then now() + make_interval(secs => result.delay_s) end
+    from result, holder
+    where item.run_id = %(run_id)s and item.step = %(step)s and item.index = any(%(indexes)s::int[])
+        and item.index = result.index and item.state in ('ready', 'running')
+    returning item.index
+)
+select array_agg(ended.index), audit_record(%(events)s::jsonb) from ended having count(*) > 0;
+
+-- name: open_items
+-- Stores the items of a for_each in their order; gives how many there are.
+with stored as (
+    insert into workflows_item (run_id, step, index, state, value, attempt)
+    select %(run_id)s, %(step)s, item.position - 1, 'ready', item.value, 1
+    from jsonb_array_elements(%(items)s::jsonb) with ordinality as item(value, position)
+    returning 1
+)
+select count(*) from stored;
+
+-- name: notify
+-- Tells the dispatchers, at commit, that something is due.
+select pg_notify('workflows_due', '');
+
+-- name: find_newest_version
+-- The version that new runs of a workflow start on, and whether they may.
+select version.id, workflow.is_enabled
+from workflows_workflow as workflow
+join workflows_workflowversion as version
+    on version.workflow_id = workflow.id and version.number = workflow.latest_number
+where workflow.name = %(name)s;

@@ -1,0 +1,169 @@
+"""What a run looks like from outside: what it waits for and where each step stands; it changes nothing.
+
+A step that has not ended is, in one word: running, ready (waits for a worker), retrying, waiting (for its items),
+pending (for its needs), or not_reached when its run has ended without it.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Count
+
+from workflows import plans
+from workflows.core.definition import JsonValue
+from workflows.core.plan import Plan
+from workflows.core.states import ActivationState, ItemState, RunState, WaitReason
+from workflows.models import Activation, Item, Run, Step
+
+OPEN_STATES = ("running", "ready", "retrying", "waiting", "pending", "not_reached")
+
+_ENDED_ITEMS = frozenset({ItemState.SUCCEEDED, ItemState.FAILED, ItemState.CANCELLED})
+_Counts = Mapping[str, Mapping[str, int]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Why a run is not further on at one place.
+
+    `object_kind` and `object_name` name what it waits for: a lane whose workers are busy, the worker that has
+    it, the next attempt, or other items. After `due_at` the engine acts by itself.
+    """
+
+    step: str
+    reason: WaitReason
+    object_kind: str
+    object_name: str
+    is_running: bool
+    since: datetime
+    due_at: datetime
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReport:
+    """Where a step stands; `items` counts the items of a `for_each` by state."""
+
+    step: str
+    uses: str
+    needs: Sequence[str]
+    lane: str
+    segment: int
+    state: str
+    attempts: int
+    output: JsonValue
+    error: JsonValue
+    started_at: datetime | None
+    ended_at: datetime | None
+    items: Mapping[str, int] = field(default_factory=dict)
+
+
+def waits_of(run: Run) -> Sequence[Wait]:
+    """This will say what a run waits for, in the order of its plan; nothing when it has ended."""
+    plan = plans.program_of(run.version_id).plan
+    activations = list(Activation.objects.filter(run_id=run.id).order_by("segment", "slot"))
+    has_items = any(plan.segments[activation.segment].is_map for activation in activations)
+    counts = _item_counts(run.id) if has_items else {}
+    return [_wait(activation, plan=plan, counts=counts) for activation in activations]
+
+
+def steps_of(run: Run) -> Sequence[StepReport]:
+    """This will tell where every step of a run stands, in the order of its plan."""
+    plan = plans.program_of(run.version_id).plan
+    ended = {row.step: row for row in Step.objects.filter(run_id=run.id)}
+    waits: dict[str, list[Wait]] = defaultdict(list)
+    for wait in waits_of(run):
+        waits[wait.step].append(wait)
+    has_items = any(segment.is_map for segment in plan.segments)
+    counts = _item_counts(run.id) if has_items else {}
+    return [
+        _ended(row, plan=plan, counts=counts)
+        if (row := ended.get(step)) is not None
+        else _open(step, run=run, plan=plan, waits=waits[step], counts=counts)
+        for step in plan.graph.order
+    ]
+
+
+def _ended(row: Step, *, plan: Plan, counts: _Counts) -> StepReport:
+    segment = plan.segments[plan.place_of[row.step][0]]
+    return StepReport(
+        step=row.step,
+        uses=plan.graph.steps[row.step].uses,
+        needs=plan.graph.needs[row.step],
+        lane=segment.lane,
+        segment=segment.index,
+        state=row.state,
+        attempts=row.attempts,
+        output=row.output,
+        error=row.error,
+        started_at=row.started_at,
+        ended_at=row.ended_at,
+        items=counts.get(row.step, {}),
+    )
+
+
+def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Counts) -> StepReport:
+    segment = plan.segments[plan.place_of[step][0]]
+    return StepReport(
+        step=step,
+        uses=plan.graph.steps[step].uses,
+        needs=plan.graph.needs[step],
+        lane=segment.lane,
+        segment=segment.index,
+        state=_open_state(run, waits=waits),
+        attempts=max((wait.attempt - (not wait.is_running) for wait in waits), default=0),
+        output=None,
+        error=None,
+        started_at=min((wait.since for wait in waits if wait.is_running), default=None),
+        ended_at=None,
+        items=counts.get(step, {}),
+    )
+
+
+def _open_state(run: Run, *, waits: Sequence[Wait]) -> str:
+    if not waits:
+        return "pending" if run.state == RunState.RUNNING else "not_reached"
+    if any(wait.is_running for wait in waits):
+        return "running"
+    reasons = {wait.reason for wait in waits}
+    if WaitReason.RETRY in reasons:
+        return "retrying"
+    return "waiting" if WaitReason.ITEMS in reasons else "ready"
+
+
+def _wait(activation: Activation, *, plan: Plan, counts: _Counts) -> Wait:
+    step = plan.step_at(segment=activation.segment, position=activation.position)
+    reason = WaitReason(activation.wait_reason)
+    name: str
+    match reason:
+        case WaitReason.WORKER:
+            kind, name = "lane", activation.lane
+        case WaitReason.RUNNING:
+            kind, name = "worker", activation.owner
+        case WaitReason.RETRY:
+            kind, name = "attempt", f"{activation.attempt} of {step.retry.attempts}"
+        case WaitReason.ITEMS:
+            items = counts.get(step.id, {})
+            done = sum(count for state, count in items.items() if state in _ENDED_ITEMS)
+            kind, name = "items", f"{done} of {sum(items.values())} ended"
+    return Wait(
+        step=step.id,
+        reason=reason,
+        object_kind=kind,
+        object_name=name,
+        is_running=activation.state == ActivationState.LEASED,
+        since=activation.step_started_at or activation.created_at,
+        due_at=activation.due_at,
+        attempt=activation.attempt,
+    )
+
+
+def _item_counts(run_id: UUID) -> _Counts:
+    items = Item.objects.filter(run_id=run_id).order_by()
+    counted = items.values_list("step", "state").annotate(count=Count("index"))
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for step, state, count in counted:
+        counts[step][state] = count
+    return counts

@@ -1,0 +1,293 @@
+"""The engine's tables. Rows and their constraints only: no I/O, no signals, no decisions.
+
+How the tables hang together:
+
+    Workflow 1-n WorkflowVersion (immutable) 1-n Run 1-n Activation   what is going on, deleted when it ends
+                                                 1-n Step             how a step ended
+                                                 1-n Fanout 1-n Item  a `for_each` and its items
+                                                 1-n Attempt          attempts without success
+                                                 1-n DeadLetter       steps and items out of attempts
+
+An activation is a segment whose needs have ended, and at the same time everything the engine must not
+forget: the message to send, the lease of the worker, the timer of the retry. `due_at` says when it has to be
+dispatched (again); one sweep over `due_at` is the outbox, the recovery and the clock.
+
+Hot tables carry no foreign keys in the database: a check there costs each step a look-up and a lock on its run.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models import F, Q
+
+from workflows.core.states import (
+    ActivationState,
+    DeadLetterState,
+    ItemState,
+    RunState,
+    StepState,
+    WaitReason,
+)
+
+
+def _choices(
+    states: type[RunState | StepState | ItemState | ActivationState | DeadLetterState],
+) -> list[tuple[str, str]]:
+    return [(state.value, state.value.replace("_", " ")) for state in states]
+
+
+class Workflow(models.Model):
+    """A named piece of work; what it does is in its versions."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.SlugField(max_length=100, unique=True)
+    description = models.TextField(blank=True, default="")
+    is_enabled = models.BooleanField(default=True, help_text="New runs are refused while this is off.")
+    latest_number = models.PositiveIntegerField(default=0, help_text="Number of the newest version.")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class WorkflowVersion(models.Model):
+    """One immutable definition with its plan. A run keeps the version it started on."""
+
+    id = models.BigAutoField(primary_key=True)
+    workflow = models.ForeignKey(Workflow, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    document = models.JSONField(help_text="The definition as JSON.")
+    source = models.TextField(help_text="The definition as it was written.")
+    content_hash = models.CharField(max_length=64, help_text="SHA-256 of the canonical document.")
+    plan = models.JSONField(help_text="The segments it was cut into.")
+    plan_hash = models.CharField(max_length=64)
+    published_at = models.DateTimeField()
+    published_by = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ("workflow", "-number")
+        constraints = [
+            models.UniqueConstraint(fields=("workflow", "number"), name="version_number_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow.name} v{self.number}"
+
+
+class Run(models.Model):
+    """One execution of a version."""
+
+    id = models.UUIDField(primary_key=True, help_text="UUID version 7: ordered by time.")
+    workflow_name = models.CharField(max_length=100)
+    version = models.ForeignKey(
+        WorkflowVersion, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False
+    )
+    state = models.CharField(max_length=20, choices=_choices(RunState), default=RunState.RUNNING)
+    input = models.JSONField(null=True)
+    output = models.JSONField(null=True)
+    error = models.JSONField(null=True, help_text="{kind, message, step} of what made it fail.")
+    correlation_id = models.CharField(max_length=200)
+    traceparent = models.CharField(max_length=60, blank=True, default="")
+    started_by = models.CharField(max_length=200, help_text="The actor, as kind:id.")
+    priority = models.SmallIntegerField(default=0, help_text="Higher starts first within its lane.")
+    round = models.SmallIntegerField(default=0, help_text="How often it was requeued.")
+    deadline_at = models.DateTimeField(null=True)
+    start_key = models.CharField(max_length=300, null=True, help_text="Client and Idempotency-Key.")
+    start_digest = models.CharField(max_length=64, blank=True, default="")
+    created_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=("start_key",), condition=Q(start_key__isnull=False), name="run_start_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(state=RunState.RUNNING, ended_at__isnull=True)
+                | (~Q(state=RunState.RUNNING) & Q(ended_at__isnull=False)),
+                name="run_ended_at_tells_state",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=("workflow_name", "-id"), name="run_by_workflow"),
+            models.Index(fields=("-id",), condition=Q(state=RunState.RUNNING), name="run_running"),
+            models.Index(fields=("-id",), condition=Q(state=RunState.FAILED), name="run_failed"),
+            models.Index(
+                fields=("deadline_at",),
+                condition=Q(state=RunState.RUNNING, deadline_at__isnull=False),
+                name="run_deadline",
+            ),
+            models.Index(fields=("correlation_id",), name="run_correlation"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow_name} {self.id}"
+
+
+class Activation(models.Model):
+    """A segment (or a puller of a `for_each`) whose needs have ended and that has not ended itself."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="activations"
+    )
+    version_id = models.BigIntegerField()
+    segment = models.SmallIntegerField()
+    slot = models.SmallIntegerField(default=0, help_text="Number of the puller in a for_each, else 0.")
+    position = models.SmallIntegerField(default=0, help_text="Index of the step in its segment.")
+    range_start = models.IntegerField(default=0, help_text="First item this puller holds.")
+    range_end = models.IntegerField(default=0, help_text="One past the last item this puller holds.")
+    attempt = models.SmallIntegerField(default=1, help_text="Number of the attempt under way or next.")
+    round = models.SmallIntegerField(default=0)
+    state = models.CharField(max_length=10, choices=_choices(ActivationState), default=ActivationState.READY)
+    wait_reason = models.CharField(max_length=20, default=WaitReason.WORKER)
+    due_at = models.DateTimeField(help_text="When it is dispatched (again): outbox, lease end and timer.")
+    owner = models.CharField(max_length=120, blank=True, default="")
+    epoch = models.IntegerField(default=0, help_text="Counts claims: a fence against late results.")
+    lane = models.CharField(max_length=40)
+    priority = models.SmallIntegerField(default=0)
+    dispatches = models.SmallIntegerField(default=0)
+    previous_delay_s = models.FloatField(null=True)
+    first_attempt_at = models.DateTimeField(null=True)
+    step_started_at = models.DateTimeField(null=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=("run", "segment", "slot"), name="activation_once"),
+        ]
+        indexes = [models.Index(fields=("due_at",), name="activation_due")]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.segment}/{self.slot} {self.state}"
+
+
+class Step(models.Model):
+    """How a step of a run ended; its attempts without success are in Attempt."""
+
+    pk = models.CompositePrimaryKey("run_id", "step")
+    run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="steps"
+    )
+    step = models.CharField(max_length=100)
+    state = models.CharField(max_length=20, choices=_choices(StepState))
+    output = models.JSONField(null=True)
+    error = models.JSONField(null=True, help_text="{kind, message} of the attempt that ended it.")
+    attempts = models.SmallIntegerField(default=1)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.step} {self.state}"
+
+
+class Fanout(models.Model):
+    """The `for_each` of a run: how many items there are and which is taken next."""
+
+    pk = models.CompositePrimaryKey("run_id", "step")
+    run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="fanouts"
+    )
+    step = models.CharField(max_length=100)
+    total = models.IntegerField()
+    next_index = models.IntegerField(default=0)
+    started_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(next_index__lte=F("total")), name="fanout_next_in_range"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.step} {self.next_index}/{self.total}"
+
+
+class Item(models.Model):
+    """One item of a `for_each`, with its own state, attempts and result."""
+
+    pk = models.CompositePrimaryKey("run_id", "step", "index")
+    run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="items"
+    )
+    step = models.CharField(max_length=100)
+    index = models.IntegerField()
+    state = models.CharField(max_length=10, choices=_choices(ItemState), default=ItemState.READY)
+    value = models.JSONField(null=True)
+    output = models.JSONField(null=True)
+    error = models.JSONField(null=True)
+    attempt = models.SmallIntegerField(default=1, help_text="Number of the attempt under way or next.")
+    slot = models.SmallIntegerField(null=True, help_text="The puller that retries it.")
+    due_at = models.DateTimeField(null=True, help_text="When it is tried again.")
+    previous_delay_s = models.FloatField(null=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=("run", "step", "due_at"), condition=Q(due_at__isnull=False), name="item_waiting"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.step}[{self.index}] {self.state}"
+
+
+class Attempt(models.Model):
+    """An attempt that did not succeed: what is known, and how long the engine waited after it."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="attempts"
+    )
+    step = models.CharField(max_length=100)
+    index = models.IntegerField(null=True)
+    round = models.SmallIntegerField(default=0)
+    attempt = models.SmallIntegerField()
+    kind = models.CharField(max_length=20)
+    message = models.TextField()
+    evidence = models.JSONField(null=True)
+    started_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField()
+    delay_s = models.FloatField(null=True, help_text="Delay before the next attempt; empty: there was none.")
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [models.Index(fields=("run", "id"), name="attempt_of_run")]
+
+    def __str__(self) -> str:
+        return f"{self.run_id}/{self.step} attempt {self.attempt}: {self.kind}"
+
+
+class DeadLetter(models.Model):
+    """A step or item that ran out of attempts, with what is needed to understand and repeat it."""
+
+    id = models.BigAutoField(primary_key=True)
+    run = models.ForeignKey(
+        Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="dead_letters"
+    )
+    workflow_name = models.CharField(max_length=100)
+    step = models.CharField(max_length=100)
+    index = models.IntegerField(null=True)
+    kind = models.CharField(max_length=20)
+    message = models.TextField()
+    payload = models.JSONField(null=True, help_text="The step's evaluated inputs.")
+    attempts = models.SmallIntegerField()
+    state = models.CharField(max_length=10, choices=_choices(DeadLetterState), default=DeadLetterState.OPEN)
+    created_at = models.DateTimeField()
+    resolved_at = models.DateTimeField(null=True)
+    resolved_by = models.CharField(max_length=200, blank=True, default="")
+
+    class Meta:
+        ordering = ("-id",)
+        indexes = [
+            models.Index(fields=("run", "id"), name="dead_letter_of_run"),
+            models.Index(fields=("-id",), condition=Q(state=DeadLetterState.OPEN), name="dead_letter_open"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.workflow_name} {self.step}: {self.kind}"

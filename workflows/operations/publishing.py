@@ -1,0 +1,100 @@
+"""Publishes definitions as immutable versions, and switches workflows on and off."""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import transaction
+
+from audit import operations as audit
+from audit.events import Actor, Event, EventKind
+from integrations import registry as adapters
+from workflows import documents, registry, validation
+from workflows.core.plan import compile_plan
+from workflows.errors import UnknownWorkflow
+from workflows.models import Workflow, WorkflowVersion
+
+
+def check(source: str) -> documents.Parsed:
+    """This will parse and check a definition. Raises DefinitionInvalid with every problem found."""
+    parsed = documents.parse(source)
+    validation.parse_definition(parsed.document, uses=uses(), functions=registry.names())
+    return parsed
+
+
+def uses() -> Mapping[str, Mapping[str, object]]:
+    """This will give what a step may use, with the JSON Schema of each one's `with`."""
+    return {**validation.BUILT_IN_USES, **adapters.input_schemas()}
+
+
+def publish(*, source: str, actor: Actor, now: datetime) -> tuple[WorkflowVersion, bool]:
+    """This will publish a definition written in YAML or JSON; gives the version and whether it is new.
+
+    Publishing the content of the newest version again changes nothing. Raises DefinitionInvalid.
+    """
+    parsed = documents.parse(source)
+    definition = validation.parse_definition(parsed.document, uses=uses(), functions=registry.names())
+    content_hash = documents.content_hash(parsed.document)
+    plan = compile_plan(definition)
+    with transaction.atomic():
+        workflow = _lock_workflow(definition.name, now=now)
+        latest = workflow.versions.filter(number=workflow.latest_number).first()
+        if latest is not None and latest.content_hash == content_hash:
+            return latest, False
+        version = WorkflowVersion.objects.create(
+            workflow=workflow,
+            number=workflow.latest_number + 1,
+            document=parsed.document,
+            source=source,
+            content_hash=content_hash,
+            plan=plan.document(),
+            plan_hash=plan.digest,
+            published_at=now,
+            published_by=str(actor),
+        )
+        workflow.latest_number = version.number
+        workflow.description = definition.description
+        workflow.save(update_fields=["latest_number", "description"])
+        audit.record(
+            _event(
+                EventKind.WORKFLOW_PUBLISHED,
+                workflow=workflow,
+                actor=actor,
+                now=now,
+                payload={"number": version.number, "content_hash": content_hash, "plan_hash": plan.digest},
+            )
+        )
+    return version, True
+
+
+def set_enabled(*, name: str, is_enabled: bool, actor: Actor, now: datetime) -> Workflow:
+    """This will allow or refuse new runs of a workflow; runs under way go on. Raises UnknownWorkflow."""
+    with transaction.atomic():
+        workflow = Workflow.objects.select_for_update().filter(name=name).first()
+        if workflow is None:
+            raise UnknownWorkflow(name)
+        if workflow.is_enabled == is_enabled:
+            return workflow
+        workflow.is_enabled = is_enabled
+        workflow.save(update_fields=["is_enabled"])
+        kind = EventKind.WORKFLOW_ENABLED if is_enabled else EventKind.WORKFLOW_DISABLED
+        audit.record(_event(kind, workflow=workflow, actor=actor, now=now, payload={}))
+    return workflow
+
+
+def _lock_workflow(name: str, *, now: datetime) -> Workflow:
+    Workflow.objects.bulk_create([Workflow(name=name, created_at=now)], ignore_conflicts=True)
+    return Workflow.objects.select_for_update().get(name=name)
+
+
+def _event(
+    kind: EventKind, *, workflow: Workflow, actor: Actor, now: datetime, payload: Mapping[str, object]
+) -> Event:
+    return Event(
+        kind=kind,
+        actor=actor,
+        subject_type="workflow",
+        subject_id=workflow.name,
+        correlation_id="",
+        at=now,
+        payload=payload,
+    )

@@ -1,0 +1,84 @@
+"""Reads of the engine's tables, each with a named order; they change nothing."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from workflows.core.definition import JsonValue
+from workflows.core.plan import Plan
+from workflows.core.states import RunState, StepState
+from workflows.errors import UnknownDeadLetter, UnknownRun, UnknownWorkflow
+from workflows.models import DeadLetter, Item, Run, Step, Workflow, WorkflowVersion
+
+
+def step_states(*, run_id: UUID) -> dict[str, StepState]:
+    """This will give the state of every step of a run that has ended."""
+    rows = Step.objects.filter(run_id=run_id).values_list("step", "state")
+    return {step: StepState(state) for step, state in rows}
+
+
+def results_of(*, run_id: UUID, steps: Collection[str], plan: Plan) -> dict[str, dict[str, JsonValue]]:
+    """This will give {state, output} of ended steps, as expressions see them; a `for_each` gives its list."""
+    rows = Step.objects.filter(run_id=run_id, step__in=list(steps)).values_list("step", "state", "output")
+    results: dict[str, dict[str, JsonValue]] = {
+        step: {"state": state, "output": output} for step, state, output in rows
+    }
+    for step, result in results.items():
+        if plan.graph.steps[step].for_each is not None and result["state"] != StepState.SKIPPED:
+            result["output"] = item_outputs(run_id=run_id, step=step)
+    return results
+
+
+def item_outputs(*, run_id: UUID, step: str) -> list[JsonValue]:
+    """This will give the outputs of a `for_each`, in the order of its items; null where one failed."""
+    items = Item.objects.filter(run_id=run_id, step=step).order_by("index")
+    return list(items.values_list("output", flat=True))
+
+
+def first_error(*, run_id: UUID) -> Mapping[str, JsonValue] | None:
+    """This will give the error of the step that failed first."""
+    failed = Step.objects.filter(run_id=run_id, state=StepState.FAILED).order_by("ended_at", "step")
+    error: Mapping[str, JsonValue] | None = failed.values_list("error", flat=True).first()
+    return error
+
+
+def running_without_activation() -> QuerySet[Run]:
+    """This will find runs that wait for nothing, oldest first: there must be none."""
+    return Run.objects.filter(state=RunState.RUNNING, activations__isnull=True).order_by("id")
+
+
+def past_deadline(*, now: datetime) -> Sequence[UUID]:
+    """This will give running runs whose deadline has passed, longest past first; at most 100."""
+    runs = Run.objects.filter(state=RunState.RUNNING, deadline_at__lte=now).order_by("deadline_at")
+    return list(runs.values_list("id", flat=True)[:100])
+
+
+def get_workflow(*, name: str) -> Workflow:
+    """This will read a workflow by its name. Raises UnknownWorkflow."""
+    workflow = Workflow.objects.filter(name=name).first()
+    if workflow is None:
+        raise UnknownWorkflow(name)
+    return workflow
+
+
+def versions_of(*, workflow: Workflow) -> QuerySet[WorkflowVersion]:
+    """This will select the versions of a workflow, the newest first."""
+    return workflow.versions.select_related("workflow").order_by("-number")
+
+
+def get_run(*, run_id: UUID) -> Run:
+    """This will read a run with its version. Raises UnknownRun."""
+    run = Run.objects.select_related("version").filter(id=run_id).first()
+    if run is None:
+        raise UnknownRun(run_id)
+    return run
+
+
+def get_dead_letter(*, dead_letter_id: int) -> DeadLetter:
+    """This will read a dead letter. Raises UnknownDeadLetter."""
+    letter = DeadLetter.objects.filter(id=dead_letter_id).first()
+    if letter is None:
+        raise UnknownDeadLetter(dead_letter_id)
+    return letter

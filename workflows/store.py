@@ -1,0 +1,339 @@
+"""The hot statements as typed functions; it moves rows and decides nothing.
+
+Every function is one statement. Outside a transaction it is one durable commit; inside one it is part of it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple, TypedDict
+from uuid import UUID
+
+import orjson
+
+from audit.events import EncodedEvent
+from workflows import statements
+from workflows.core.definition import JsonValue
+
+
+class ActivationRef(NamedTuple):
+    """Names an activation in a message: which run, which segment, which puller; never data."""
+
+    run_id: UUID
+    segment: int
+    slot: int
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """An activation that has just been taken for dispatch."""
+
+    run_id: UUID
+    version_id: int
+    segment: int
+    slot: int
+    lane: str
+    priority: int
+    dispatches: int
+    was_lost: bool
+
+    @property
+    def ref(self) -> ActivationRef:
+        """This will give its name as a message carries it."""
+        return ActivationRef(self.run_id, self.segment, self.slot)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An activation leased to this worker, with what it needs of its run.
+
+    `was_lost`: another worker held it and did not come back. `input` is the run's input as JSON text.
+    """
+
+    id: int
+    epoch: int
+    run_id: UUID
+    version_id: int
+    segment: int
+    slot: int
+    position: int
+    attempt: int
+    round: int
+    first_attempt_at: datetime
+    previous_delay_s: float | None
+    range_start: int
+    range_end: int
+    was_lost: bool
+    input: str | None
+    workflow_name: str
+    correlation_id: str
+    traceparent: str
+    created_at: datetime
+    deadline_at: datetime | None
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeldItem:
+    """An item in the hands of a puller."""
+
+    index: int
+    value: JsonValue
+    attempt: int
+    previous_delay_s: float | None
+    started_at: datetime | None
+
+
+class RunRow(TypedDict):
+    """A run to begin. `event` is its audit event, encoded."""
+
+    id: str
+    version_id: int
+    workflow_name: str
+    input: JsonValue
+    correlation_id: str
+    traceparent: str
+    started_by: str
+    priority: int
+    deadline_at: str | None
+    start_key: str | None
+    start_digest: str
+    created_at: str
+    event: EncodedEvent
+
+
+class EntryRow(TypedDict):
+    """A first activation of a run."""
+
+    run_id: str
+    segment: int
+    position: int
+    lane: str
+
+
+class StepRow(TypedDict):
+    """How a step ended; `id` is its activation."""
+
+    id: int
+    step: str
+    state: str
+    output: object
+    error: object
+    attempts: int
+    started_at: str | None
+    ended_at: str
+
+
+class EventRow(TypedDict):
+    """An audit event that is recorded when activation `id` really changes."""
+
+    id: int
+    event: EncodedEvent
+
+
+class AdvanceRow(TypedDict):
+    """Activation `id` goes on to another step of its segment."""
+
+    id: int
+    epoch: int
+    position: int
+
+
+class FinishRow(TypedDict):
+    """Activation `id` ends, and its run with it."""
+
+    id: int
+    epoch: int
+    state: str
+    output: object
+    error: object
+    ended_at: str
+
+
+class RetryRow(TypedDict):
+    """The attempt of activation `id` failed; the next one begins after `delay_s`."""
+
+    id: int
+    epoch: int
+    step: str
+    attempt: int
+    round: int
+    delay_s: float
+    kind: str
+    message: str
+    evidence: object
+    started_at: str
+    ended_at: str
+
+
+class HoldRow(TypedDict):
+    """A lease that this worker believes to have."""
+
+    id: int
+    epoch: int
+
+
+class ItemRow(TypedDict):
+    """How an attempt of an item ended. `delay_s` is set when it is tried again."""
+
+    index: int
+    state: str
+    output: object
+    error: object
+    attempt: int
+    delay_s: float | None
+    started_at: str
+    ended_at: str | None
+
+
+def dump(value: object) -> str:
+    """This will write JSON as the database takes it."""
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+def find_newest_version(*, name: str) -> tuple[int, bool] | None:
+    """This will give the id of a workflow's newest version and whether new runs are allowed, or None."""
+    rows = statements.run("find_newest_version", {"name": name})
+    return (rows[0][0], rows[0][1]) if rows else None
+
+
+def fragment(text: str) -> object:
+    """This will embed JSON that is written already in what `dump` writes."""
+    return orjson.Fragment(text)
+
+
+def start_runs(*, runs: Sequence[RunRow], entries: Sequence[EntryRow]) -> frozenset[UUID]:
+    """This will begin runs and give the ids of those that were begun: not those whose start key was taken."""
+    rows = statements.run("start_runs", {"runs": dump(runs), "entries": dump(entries)})
+    return frozenset(rows[0][0] or ())
+
+
+def take_due(*, limit: int, again_s: float, again_cap_s: float) -> Sequence[Due]:
+    """This will take up to `limit` activations that must be dispatched now, urgent ones first."""
+    params = {"limit": limit, "again_s": again_s, "again_cap_s": again_cap_s}
+    return [Due(*row) for row in statements.run("take_due", params)]
+
+
+def undo_take(*, refs: Sequence[ActivationRef], delay_s: float) -> None:
+    """This will make activations due again in `delay_s`, because their message could not be sent."""
+    statements.execute("undo_take", {**_named(refs), "delay_s": delay_s})
+
+
+def next_due_s() -> float | None:
+    """This will give the seconds until something is due (negative: overdue), or None."""
+    due: float | None = statements.run("next_due", {})[0][0]
+    return due
+
+
+def claim(*, refs: Sequence[ActivationRef], owner: str, lease_s: float) -> Sequence[Claim]:
+    """This will lease those of `refs` that may be worked on now; the others are somebody else's, or over."""
+    params = {**_named(refs), "owner": owner, "lease_s": lease_s}
+    return [Claim(*row) for row in statements.run("claim", params)]
+
+
+def advance(
+    *, moves: Sequence[AdvanceRow], steps: Sequence[StepRow], events: Sequence[EventRow]
+) -> frozenset[int]:
+    """This will end steps and begin the next ones; gives the activations that were still ours."""
+    return _moved("advance", moves=moves, steps=steps, events=events)
+
+
+def finish(
+    *, moves: Sequence[FinishRow], steps: Sequence[StepRow], events: Sequence[EventRow]
+) -> frozenset[int]:
+    """This will end steps, their activations and their runs; gives the activations that were still ours."""
+    return _moved("finish", moves=moves, steps=steps, events=events)
+
+
+def retry_later(*, moves: Sequence[RetryRow], events: Sequence[EventRow]) -> frozenset[int]:
+    """This will book next attempts; gives the activations that were still ours."""
+    rows = statements.run("retry_later", {"moves": dump(moves), "events": dump(events), "ids": _ids(moves)})
+    return frozenset(rows[0][0] or ())
+
+
+def release(*, holds: Sequence[HoldRow], delay_s: float = 0.0) -> int:
+    """This will give leases back, due for dispatch in `delay_s`; gives how many were still ours."""
+    return int(
+        statements.run("release", {"holds": dump(holds), "delay_s": delay_s, "ids": _ids(holds)})[0][0]
+    )
+
+
+def renew(*, holds: Sequence[HoldRow], lease_s: float) -> frozenset[int]:
+    """This will extend leases; gives the activations that are still ours."""
+    rows = statements.run("renew", {"holds": dump(holds), "lease_s": lease_s, "ids": _ids(holds)})
+    return frozenset(row[0] for row in rows)
+
+
+def open_items(*, run_id: UUID, step: str, values: Sequence[JsonValue]) -> int:
+    """This will store the items of a `for_each`; gives how many."""
+    params = {"run_id": run_id, "step": step, "items": dump(values)}
+    return int(statements.run("open_items", params)[0][0])
+
+
+def take_items(*, run_id: UUID, step: str, hold: HoldRow, limit: int, parallel: int) -> Sequence[HeldItem]:
+    """This will take the next items for a puller, in their order; none when all are taken or it lost its lease.
+
+    It takes at most `limit`, and at most half of what would be a puller's fair share of the rest.
+    """
+    params = {"run_id": run_id, "step": step, "limit": limit, "parallel": parallel, **hold}
+    return _items("take_items", params)
+
+
+def held_items(*, run_id: UUID, step: str, first: int, until: int, slot: int) -> Sequence[HeldItem]:
+    """This will give the items a puller had taken and not ended before it was lost."""
+    held = _items("held_items", {"run_id": run_id, "step": step, "first": first, "until": until})
+    retries = _items("held_retries", {"run_id": run_id, "step": step, "slot": slot})
+    known = {item.index for item in held}
+    return [*held, *(item for item in retries if item.index not in known)]
+
+
+def take_waiting_items(*, run_id: UUID, step: str, slot: int, limit: int) -> Sequence[HeldItem]:
+    """This will take items whose next attempt is due, longest due first."""
+    params = {"run_id": run_id, "step": step, "slot": slot, "limit": limit}
+    return _items("take_waiting_items", params)
+
+
+def end_items(
+    *,
+    run_id: UUID,
+    step: str,
+    hold: HoldRow,
+    results: Sequence[ItemRow],
+    events: Sequence[EncodedEvent],
+) -> bool:
+    """This will end items or book their next attempt; False when the lease was lost and nothing changed."""
+    params = {
+        "run_id": run_id,
+        "step": step,
+        "results": dump(results),
+        "indexes": [result["index"] for result in results],
+        "events": dump(events),
+        **hold,
+    }
+    return bool(statements.run("end_items", params))
+
+
+def _moved(
+    name: str,
+    *,
+    moves: Sequence[AdvanceRow] | Sequence[FinishRow],
+    steps: Sequence[StepRow],
+    events: Sequence[EventRow],
+) -> frozenset[int]:
+    params = {"moves": dump(moves), "steps": dump(steps), "events": dump(events), "ids": _ids(moves)}
+    return frozenset(statements.run(name, params)[0][0] or ())
+
+
+def _items(name: str, params: Mapping[str, object]) -> Sequence[HeldItem]:
+    return [
+        HeldItem(index, None if value is None else orjson.loads(value), *rest)
+        for index, value, *rest in statements.run(name, params)
+    ]
+
+
+def _named(refs: Sequence[ActivationRef]) -> Mapping[str, object]:
+    return {"refs": dump([ref._asdict() for ref in refs]), "run_ids": [ref.run_id for ref in refs]}
+
+
+def _ids(holds: Iterable[HoldRow | AdvanceRow | FinishRow | RetryRow]) -> list[int]:
+    return [hold["id"] for hold in holds]

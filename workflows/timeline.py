@@ -1,0 +1,267 @@
+"""Reads that tell the story of one run: its steps, what it waits for and why, its attempts and items.
+
+Everything is bounded, so that a run with many items is as quick to look at as any other; nothing is changed.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from uuid import UUID
+
+from django.db.models import Count, F, QuerySet, TextField
+from django.db.models.functions import Cast, Left
+
+from workflows import validation
+from workflows.core.definition import JsonObject, StepDefinition
+from workflows.core.plan import Plan, restore_plan
+from workflows.core.states import ActivationState, RunState, WaitReason
+from workflows.models import Activation, Attempt, DeadLetter, Fanout, Item, Run, Step, WorkflowVersion
+
+TEXT_CHARS = 20_000
+ITEM_TEXT_CHARS = 2_000
+ITEMS = 100
+ATTEMPTS = 300
+_FAR = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """JSON as the database writes it; `is_cut`: it was too long, the rest is missing."""
+
+    text: str | None
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """One thing a run waits for: a step, why, and until when if that is known."""
+
+    step: str
+    slot: int
+    reason: WaitReason
+    is_running: bool
+    lane: str
+    owner: str
+    attempt: int
+    due_at: datetime
+    since: datetime
+    dispatches: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Items:
+    """The items of a `for_each`: how many in which state, and the earliest ones (of one state, if asked)."""
+
+    total: int
+    counts: Mapping[str, int]
+    rows: Sequence[Item]
+
+    @property
+    def ended(self) -> int:
+        """This will count the items that have ended."""
+        return sum(
+            number for state, number in self.counts.items() if state in ("succeeded", "failed", "cancelled")
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepStory:
+    """One step of the run.
+
+    `state` is how it ended, or else one of: running, ready, retrying, waiting, pending, not_reached.
+    """
+
+    definition: StepDefinition
+    state: str
+    started_at: datetime | None
+    ended_at: datetime | None
+    attempts: int
+    output: Text
+    error: JsonObject | None
+    failures: Sequence[Attempt]
+    waits: Sequence[Wait]
+    items: Items | None
+
+    @property
+    def id(self) -> str:
+        """This will give the step's id."""
+        return self.definition.id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """A run with everything that is shown of it; `steps` follow the definition's order."""
+
+    run: Run
+    number: int
+    plan: Plan
+    input: Text
+    output: Text
+    steps: Sequence[StepStory]
+    waits: Sequence[Wait]
+    item_failures: Sequence[Attempt]
+    dead_letters: Sequence[DeadLetter]
+
+
+def find_story(run_id: UUID, *, item_state: str = "") -> Story | None:
+    """This will read one run, or None when there is none; `item_state` picks which items are listed."""
+    cut = TEXT_CHARS + 1
+    run = (
+        Run.objects.filter(id=run_id)
+        .defer("input", "output")
+        .annotate(
+            input_text=Left(Cast("input", TextField()), cut),
+            output_text=Left(Cast("output", TextField()), cut),
+        )
+        .first()
+    )
+    if run is None:
+        return None
+    plan, number = plan_of(run.version_id)
+    waits = _waits(run, plan=plan)
+    letters = DeadLetter.objects.filter(run_id=run_id).order_by("-id")
+    failed_items = Attempt.objects.filter(run_id=run_id, index__isnull=False).order_by("-id")
+    return Story(
+        run=run,
+        number=number,
+        plan=plan,
+        input=_text(run, "input_text"),
+        output=_text(run, "output_text"),
+        steps=_steps(run, plan=plan, waits=waits, item_state=item_state),
+        waits=waits,
+        item_failures=list(failed_items[:ITEMS]),
+        dead_letters=list(letters[:ITEMS]),
+    )
+
+
+@lru_cache(maxsize=256)
+def plan_of(version_id: int) -> tuple[Plan, int]:
+    """This will give the plan and the number of a version, without compiling its expressions."""
+    version = WorkflowVersion.objects.only("document", "plan", "number").get(id=version_id)
+    definition = validation.restore_definition(version.document)
+    return restore_plan(definition, document=version.plan), version.number
+
+
+def attempts_of(letter: DeadLetter) -> QuerySet[Attempt]:
+    """This will select the attempts behind a dead letter, those of earlier rounds too, latest first."""
+    attempts = Attempt.objects.filter(run_id=letter.run_id, step=letter.step, index=letter.index)
+    if letter.index is None:
+        attempts = Attempt.objects.filter(run_id=letter.run_id, step=letter.step, index__isnull=True)
+    return attempts.order_by("-id")
+
+
+def _waits(run: Run, *, plan: Plan) -> Sequence[Wait]:
+    rows = Activation.objects.filter(run_id=run.id).order_by("segment", "slot")[:_FAR]
+    return [
+        Wait(
+            step=plan.segments[row.segment].steps[row.position],
+            slot=row.slot,
+            reason=WaitReason(row.wait_reason),
+            is_running=row.state == ActivationState.LEASED,
+            lane=row.lane,
+            owner=row.owner,
+            attempt=row.attempt,
+            due_at=row.due_at,
+            since=row.step_started_at or row.created_at,
+            dispatches=row.dispatches,
+        )
+        for row in rows
+    ]
+
+
+def _steps(run: Run, *, plan: Plan, waits: Sequence[Wait], item_state: str) -> Sequence[StepStory]:
+    ended = {
+        row.step: row
+        for row in Step.objects.filter(run_id=run.id)
+        .defer("output")
+        .annotate(output_text=Left(Cast("output", TextField()), TEXT_CHARS + 1))
+    }
+    failures: dict[str, list[Attempt]] = {}
+    for attempt in Attempt.objects.filter(run_id=run.id, index__isnull=True).order_by("id")[:ATTEMPTS]:
+        failures.setdefault(attempt.step, []).append(attempt)
+    items = _items(run, item_state=item_state)
+    return [
+        _step(
+            run,
+            definition=definition,
+            row=ended.get(definition.id),
+            failures=failures.get(definition.id, []),
+            waits=[wait for wait in waits if wait.step == definition.id],
+            items=items.get(definition.id),
+        )
+        for definition in plan.definition.steps
+    ]
+
+
+def _step(
+    run: Run,
+    *,
+    definition: StepDefinition,
+    row: Step | None,
+    failures: Sequence[Attempt],
+    waits: Sequence[Wait],
+    items: Items | None,
+) -> StepStory:
+    if row is not None:
+        return StepStory(
+            definition=definition,
+            state=row.state,
+            started_at=row.started_at,
+            ended_at=row.ended_at,
+            attempts=row.attempts,
+            output=_text(row, "output_text"),
+            error=row.error,
+            failures=failures,
+            waits=waits,
+            items=items,
+        )
+    return StepStory(
+        definition=definition,
+        state=_open_state(run, waits=waits),
+        started_at=min((wait.since for wait in waits), default=None),
+        ended_at=None,
+        attempts=max((wait.attempt for wait in waits if wait.is_running), default=len(failures)),
+        output=Text(None),
+        error=None,
+        failures=failures,
+        waits=waits,
+        items=items,
+    )
+
+
+def _open_state(run: Run, *, waits: Sequence[Wait]) -> str:
+    """Say in one word what a step does that has not ended."""
+    if not waits:
+        return "pending" if run.state == RunState.RUNNING else "not_reached"
+    if any(wait.is_running for wait in waits):
+        return "running"
+    reasons = {wait.reason for wait in waits}
+    if WaitReason.RETRY in reasons:
+        return "retrying"
+    return "waiting" if WaitReason.ITEMS in reasons else "ready"
+
+
+def _items(run: Run, *, item_state: str) -> Mapping[str, Items]:
+    found: dict[str, Items] = {}
+    for fanout in Fanout.objects.filter(run_id=run.id).order_by("step"):
+        items = Item.objects.filter(run_id=run.id, step=fanout.step)
+        counts = items.order_by().values_list("state").annotate(number=Count("index"))
+        rows = items.filter(state=item_state) if item_state else items
+        shown = (
+            rows.defer("value", "output")
+            .annotate(
+                value_text=Left(Cast(F("value"), TextField()), ITEM_TEXT_CHARS + 1),
+                output_text=Left(Cast(F("output"), TextField()), ITEM_TEXT_CHARS + 1),
+            )
+            .order_by("index")[:ITEMS]
+        )
+        found[fanout.step] = Items(total=fanout.total, counts=dict(counts), rows=list(shown))
+    return found
+
+
+def _text(row: Run | Step, name: str) -> Text:
+    text: str | None = getattr(row, name)
+    if text is None:
+        return Text(None)
+    return Text(text[:TEXT_CHARS], is_cut=len(text) > TEXT_CHARS)
