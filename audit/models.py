@@ -30,6 +30,4 @@ class AuditEvent(models.Model):
         )
 
     def __str__(self) -> str:
-        return (
-            f"{self.at:%Y-%m-%d %H:%M:%S} {self.kind} {self.subject_type} {self.subject_id} by {self.actor}"
-        )
+        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.kind} {self.subject_type} {self.subject_id} by {self.actor}"

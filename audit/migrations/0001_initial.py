@@ -64,15 +64,11 @@ class Migration(migrations.Migration):
                 ("correlation_id", models.TextField()),
                 (
                     "payload",
-                    models.TextField(
-                        help_text="Canonical JSON, byte for byte what the digest was computed from."
-                    ),
+                    models.TextField(help_text="Canonical JSON, byte for byte what the digest was computed from."),
                 ),
                 (
                     "digest",
-                    models.BinaryField(
-                        help_text="SHA-256 over the canonical JSON of the event.", max_length=32
-                    ),
+                    models.BinaryField(help_text="SHA-256 over the canonical JSON of the event.", max_length=32),
                 ),
             ],
             options={

@@ -46,9 +46,7 @@ def test_canonical_json_is_the_same_in_any_order_and_after_reading_it_back(
 
 
 @given(PAYLOADS, st.datetimes(timezones=st.timezones()).filter(lambda at: 1971 < at.year < 2100), TEXTS)
-def test_digest_is_recomputed_from_the_encoded_fields(
-    payload: dict[str, object], at: datetime, word: str
-) -> None:
+def test_digest_is_recomputed_from_the_encoded_fields(payload: dict[str, object], at: datetime, word: str) -> None:
     name = word.replace("\0", "")
     event = Event(
         kind=EventKind.RUN_STARTED,
