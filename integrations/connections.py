@@ -82,9 +82,7 @@ def _problem_of_headers(headers: object) -> str | None:
 
 
 def _problem_of_wait(seconds: float) -> str | None:
-    return (
-        None if 0 < seconds <= _LONGEST_WAIT_S else f"must be more than 0 and at most {_LONGEST_WAIT_S:g} s"
-    )
+    return None if 0 < seconds <= _LONGEST_WAIT_S else f"must be more than 0 and at most {_LONGEST_WAIT_S:g} s"
 
 
 def _problem_of_size(size_bytes: int) -> str | None:

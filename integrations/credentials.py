@@ -36,4 +36,9 @@ def resolve(reference: str, *, connection: str) -> str:
     secret = os.environ.get(variable, "")
     if not secret:
         raise Refused(f"connection {connection} needs the environment variable {variable}: set it on workers")
+    if not (secret.isascii() and secret.isprintable() and secret == secret.strip()):
+        raise Refused(
+            f"the environment variable {variable} of connection {connection} holds what no header can: "
+            "it must be printable ASCII without blanks or line ends around it"
+        )
     return secret

@@ -25,7 +25,8 @@ _KEEPALIVE_S = 15.0
 _GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
-_NEVER_SENT = (httpx2.InvalidURL, httpx2.UnsupportedProtocol, httpx2.LocalProtocolError, UnicodeEncodeError)
+_NO_ADDRESS = (httpx2.InvalidURL, httpx2.UnsupportedProtocol)
+_NO_HEADER = (httpx2.LocalProtocolError, UnicodeEncodeError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +49,7 @@ class Response:
     body: bytes
 
 
-def send(
-    *, method: str, url: str, headers: Mapping[str, str], content: bytes | None, limits: Limits
-) -> Response:
+def send(*, method: str, url: str, headers: Mapping[str, str], content: bytes | None, limits: Limits) -> Response:
     """This will send one request and return the complete answer, whatever its status.
 
     Raises Unavailable when the request did not leave this process, Refused when it never can or when the
@@ -74,8 +73,11 @@ def send(
         )
         with guard.deadline(until):
             return _exchange(request, limits=limits)
-    except _NEVER_SENT as error:
+    except _NO_ADDRESS as error:
         raise Refused(f"{target} cannot be sent: {error}") from error
+    except _NO_HEADER:
+        # The error would repeat the header, which may be the secret.
+        raise Refused(f"{target} cannot be sent: a header holds what HTTP does not allow") from None
     except _NOT_SENT as error:
         raise Unavailable(f"{target} was not sent: {error}", evidence=_evidence(error)) from error
     except (httpx2.TransportError, zlib.error) as error:

@@ -21,8 +21,11 @@ def method(inputs: Mapping[str, object]) -> str:
 
 
 def is_recognisable(inputs: Mapping[str, object]) -> bool:
-    """This will tell whether the peer can take a repeated request for the same: it is safe or has a key."""
-    if method(inputs) in http_semantics.SAFE_METHODS or inputs.get("idempotency") != "none":
+    """This will tell whether the peer can take a repeated request for the same: it is safe or has a key.
+
+    Inputs whose templates are not evaluated yet are judged as if they had none.
+    """
+    if method(inputs) in http_semantics.SAFE_METHODS or _wants_key(inputs):
         return True
     return any(header.lower() == KEY_HEADER for header in _mapping(inputs.get("headers")))
 
@@ -34,7 +37,7 @@ def headers(inputs: Mapping[str, object], *, settings: ConnectionSettings, key: 
         made["content-type"] = "application/json"
     elif "body" in inputs:
         made["content-type"] = "text/plain; charset=utf-8"
-    if method(inputs) not in http_semantics.SAFE_METHODS and inputs.get("idempotency") != "none":
+    if method(inputs) not in http_semantics.SAFE_METHODS and _wants_key(inputs):
         made[KEY_HEADER] = _quoted(key)
     for header, value in (*_mapping(inputs.get("headers")).items(), *settings.headers.items()):
         if header.lower() in _OURS:
@@ -67,6 +70,10 @@ def content(inputs: Mapping[str, object]) -> bytes | None:
             raise Refused(f"the json to be sent cannot be written: {error}") from error
     body = inputs.get("body")
     return None if body is None else str(body).encode()
+
+
+def _wants_key(inputs: Mapping[str, object]) -> bool:
+    return inputs.get("idempotency", "key") == "key"
 
 
 def _quoted(key: str) -> str:

@@ -34,7 +34,7 @@ def structured_string(text: str) -> str:
     """This will write a text as an RFC 8941 string. Raises ValueError unless it is printable ASCII.
 
     >>> print(structured_string('run "7"'))
-    "run \\\\"7\\\\""
+    "run \\"7\\""
     """
     if not (text.isascii() and text.isprintable()):
         raise ValueError(f"{text!r} is no RFC 8941 string: it must be printable ASCII")
@@ -72,19 +72,13 @@ def failure_for(answer: Answer, *, now: datetime) -> CallFailed:
     if answer.status in _TOO_EARLY_OR_SLOW or answer.status == _SERVICE_UNAVAILABLE:
         return Unavailable(text, retry_after_s=wait_s, evidence=evidence)
     if answer.status == _CONFLICT and _is_key_in_use(answer):
-        return Unavailable(
-            f"{text}: an earlier attempt is still at work", retry_after_s=wait_s, evidence=evidence
-        )
+        return Unavailable(f"{text}: an earlier attempt is still at work", retry_after_s=wait_s, evidence=evidence)
     if answer.status >= 500 and answer.status not in _NEVER_SUPPORTED:
-        return unknown_or_unavailable(
-            text, method=answer.method, evidence=evidence, repeatable=answer.sent_key
-        )
+        return unknown_or_unavailable(text, method=answer.method, evidence=evidence, repeatable=answer.sent_key)
     return Refused(text, evidence=evidence)
 
 
-def unknown_or_unavailable(
-    text: str, *, method: str, evidence: Mapping[str, object], repeatable: bool
-) -> CallFailed:
+def unknown_or_unavailable(text: str, *, method: str, evidence: Mapping[str, object], repeatable: bool) -> CallFailed:
     """This will name a call without a verdict: harmless for a safe method, unknown for every other."""
     if method in SAFE_METHODS:
         return Unavailable(text, evidence=evidence)

@@ -31,9 +31,7 @@ def call(*, uses: str, inputs: Mapping[str, object], connection: str | None, con
     except CallFailed as failure:
         _report(failure, uses=uses, connection=connection, context=context, started_at=started_at)
         raise
-    _log.debug(
-        "integration.call", outcome="succeeded", **_fields(uses, connection, context, started_at=started_at)
-    )
+    _log.debug("integration.call", outcome="succeeded", **_fields(uses, connection, context, started_at=started_at))
     return output
 
 
@@ -62,16 +60,12 @@ def save_connection(*, spec: ConnectionSpec, actor: Actor, now: datetime, correl
             return False
         if not is_new:
             Connection.objects.filter(pk=row.pk).update(**changed, updated_at=now)
-        audit.record(
-            _changed(before, changed, name=spec.name, actor=actor, now=now, correlation_id=correlation_id)
-        )
+        audit.record(_changed(before, changed, name=spec.name, actor=actor, now=now, correlation_id=correlation_id))
         transaction.on_commit(queries.forget_connections)
     return True
 
 
-def _attempt(
-    *, uses: str, inputs: Mapping[str, object], connection: str | None, context: CallContext
-) -> object:
+def _attempt(*, uses: str, inputs: Mapping[str, object], connection: str | None, context: CallContext) -> object:
     adapter, settings = _prepared(uses=uses, inputs=inputs, connection=connection)
     try:
         return adapter.call(inputs=inputs, connection=settings, context=context)
@@ -110,9 +104,7 @@ def _prepared(
     return adapter, settings
 
 
-def _report(
-    failure: CallFailed, *, uses: str, connection: str | None, context: CallContext, started_at: float
-) -> None:
+def _report(failure: CallFailed, *, uses: str, connection: str | None, context: CallContext, started_at: float) -> None:
     _log.warning(
         "integration.call",
         outcome=failure.kind,
@@ -123,9 +115,7 @@ def _report(
     )
 
 
-def _fields(
-    uses: str, connection: str | None, context: CallContext, *, started_at: float
-) -> Mapping[str, object]:
+def _fields(uses: str, connection: str | None, context: CallContext, *, started_at: float) -> Mapping[str, object]:
     return {
         "uses": uses,
         "connection": connection,

@@ -31,9 +31,7 @@ def get_connection(name: str) -> ConnectionSpec:
     """This will read a connection. Raises UnknownConnection."""
     spec = find_connection(name)
     if spec is None:
-        raise UnknownConnection(
-            f"there is no connection {name!r}: add it under Integrations, or mend the name"
-        )
+        raise UnknownConnection(f"there is no connection {name!r}: add it under Integrations, or mend the name")
     return spec
 
 

@@ -63,9 +63,7 @@ _SHORTEST_SECRET = 6
 _NO_CONNECTION = ConnectionSettings(name="", base_url="")
 
 
-def call(
-    *, inputs: Mapping[str, object], connection: ConnectionSettings | None, context: CallContext
-) -> object:
+def call(*, inputs: Mapping[str, object], connection: ConnectionSettings | None, context: CallContext) -> object:
     """This will send the request of one attempt and return `{status, headers, body}`.
 
     Raises Refused, Unavailable, Throttled or Unknown; an Unknown is not repeatable when the request changes

@@ -15,9 +15,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(primary_key=True, serialize=False)),
                 (
                     "name",
-                    models.SlugField(
-                        help_text="What a step's `connection` says.", max_length=100, unique=True
-                    ),
+                    models.SlugField(help_text="What a step's `connection` says.", max_length=100, unique=True),
                 ),
                 (
                     "base_url",

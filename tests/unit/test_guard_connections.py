@@ -86,9 +86,7 @@ def test_connect_goes_to_the_checked_address_when_the_name_changes_it_in_between
     stream.close()
 
 
-def test_connect_tries_the_next_address_when_one_does_not_answer(
-    names: Names, listener: socket.socket
-) -> None:
+def test_connect_tries_the_next_address_when_one_does_not_answer(names: Names, listener: socket.socket) -> None:
     names["shop.example"] = ["127.0.0.99", "127.0.0.1"]
 
     stream = GuardedBackend(allow_private=True).connect_tcp("shop.example", listener.getsockname()[1])

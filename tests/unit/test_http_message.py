@@ -8,9 +8,7 @@ from integrations import http_message
 from integrations.contract import ConnectionSettings
 from integrations.errors import Refused
 
-SHOP = ConnectionSettings(
-    name="shop", base_url="https://shop.example/api/", headers={"Authorization": "Bearer s3cret"}
-)
+SHOP = ConnectionSettings(name="shop", base_url="https://shop.example/api/", headers={"Authorization": "Bearer s3cret"})
 
 
 def headers(**inputs: object) -> Mapping[str, str]:
@@ -115,6 +113,7 @@ def test_content_writes_json_or_text() -> None:
         ({"method": "POST"}, True),
         ({"method": "POST", "idempotency": "none"}, False),
         ({"method": "GET", "idempotency": "none"}, True),
+        ({"method": "${{ input.method }}", "idempotency": "${{ input.mode }}"}, False),
         ({"method": "POST", "idempotency": "none", "headers": {"Idempotency-Key": '"7"'}}, True),
     ],
 )

@@ -17,9 +17,7 @@ def verdict(
 ) -> CallFailed:
     """This will judge one answer; a header's _ stands for -."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return failure_for(
-        Answer(method=method, status=status, headers=named, excerpt=excerpt, sent_key=sent_key), now=NOW
-    )
+    return failure_for(Answer(method=method, status=status, headers=named, excerpt=excerpt, sent_key=sent_key), now=NOW)
 
 
 @pytest.mark.parametrize(
@@ -45,9 +43,7 @@ def verdict(
         ("HEAD", 504, Unavailable),
     ],
 )
-def test_failure_for_judges_by_method_and_status(
-    method: str, status: int, expected: type[CallFailed]
-) -> None:
+def test_failure_for_judges_by_method_and_status(method: str, status: int, expected: type[CallFailed]) -> None:
     failure = verdict(method=method, status=status, excerpt="why")
 
     assert type(failure) is expected
@@ -82,11 +78,7 @@ def test_retry_after_says_nothing_when_it_cannot_be_read(text: str | None) -> No
     assert retry_after_s(text, now=NOW) is None
 
 
-@given(
-    st.text()
-    | st.integers(0).map(str)
-    | st.datetimes().map(lambda at: at.strftime("%a, %d %b %Y %H:%M:%S GMT"))
-)
+@given(st.text() | st.integers(0).map(str) | st.datetimes().map(lambda at: at.strftime("%a, %d %b %Y %H:%M:%S GMT")))
 def test_retry_after_is_never_negative_nor_longer_than_a_week(text: str) -> None:
     wait_s = retry_after_s(text, now=NOW)
 
