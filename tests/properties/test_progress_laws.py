@@ -107,7 +107,7 @@ def test_no_step_waits_for_more_than_its_needs(definition: Definition) -> None:
     """When exactly the ancestors of a step have succeeded, it is ready or behind a ready one in its segment."""
     plan = compile_plan(definition)
     for step in definition.steps:
-        ended = {need: StepState.SUCCEEDED for need in plan.graph.upstream(step.id)}
+        ended = dict.fromkeys(plan.graph.upstream(step.id), StepState.SUCCEEDED)
         verdict = judge(step.when, states=[ended[need] for need in step.needs])
         if verdict is not Verdict.RUN:
             continue

@@ -1,4 +1,4 @@
-"""Templates: JSON whose strings may hold `${{ expression }}`; the expressions themselves are a callback's work.
+"""Templates: JSON whose strings may hold `${{ expression }}`; compiling expressions is a callback's work.
 
 A string that is wholly one `${{ ... }}` stands for the typed value; inside other text the value is written
 out (strings as they are, everything else as JSON). `$${{` writes `${{`.
@@ -155,10 +155,17 @@ def _constant(text: str) -> Evaluate:
 
 
 def _end_of_code(text: str, *, start: int) -> int:
-    """This will find the `}}` that closes a template: not one inside a CEL string, map or list."""
-    depth = 0
+    """This will find the `}}` that closes a template: not one inside a CEL string, map or list.
+
+    When brackets do not match, the first `}}` outside of strings counts: CEL will say what is wrong.
+    """
+    depth, earliest = 0, -1
     for token in tokens(text, start=start):
-        if depth == 0 and text.startswith("}}", token.start) and token.kind == "other":
-            return token.start
+        if token.kind == "other" and text.startswith("}}", token.start):
+            if depth == 0:
+                return token.start
+            earliest = token.start if earliest < 0 else earliest
         depth = max(0, depth + _DEPTH.get(token.text, 0))
+    if earliest >= 0:
+        return earliest
     raise TemplateInvalid(f"`{_OPEN}` is not closed by `}}}}`")

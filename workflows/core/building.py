@@ -1,0 +1,89 @@
+"""Builds a definition from a document that has been checked before; on any other it fails without grace."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from workflows.core.definition import Definition, Jitter, JsonObject, JsonValue, RetryPolicy, StepDefinition
+from workflows.core.durations import parse_duration
+from workflows.core.states import FailureKind, JoinRule
+from workflows.core.templates import sole_source
+
+_Checked = Mapping[str, Any]  # Any: the schema has checked what stands where
+
+
+def restore_definition(document: JsonObject) -> Definition:
+    """This will build the definition of a published document, with `defaults` merged into its steps."""
+    checked: _Checked = document
+    defaults = checked.get("defaults", {})
+    deadline = checked.get("deadline")
+    return Definition(
+        name=checked["name"],
+        description=checked.get("description", ""),
+        input_schema=_input_schema(checked.get("input")),
+        deadline_s=None if deadline is None else parse_duration(deadline),
+        steps=tuple(_step(step_id, step, defaults=defaults) for step_id, step in checked["steps"].items()),
+        output=checked.get("output"),
+    )
+
+
+def expression_source(value: str | bool) -> str:
+    """This will give the source of an `if` or `for_each`, which may be written with or without `${{ }}`.
+
+    >>> expression_source("${{ input.total > 0 }}"), expression_source("input.ok"), expression_source(False)
+    ('input.total > 0', 'input.ok', 'false')
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return sole_source(value) or value
+
+
+def needs_of(value: object) -> tuple[str, ...]:
+    """This will give `needs` as a tuple, whether it was written as one name, a list, or not at all."""
+    if isinstance(value, str):
+        return (value,)
+    return tuple(need for need in value if isinstance(need, str)) if isinstance(value, list | tuple) else ()
+
+
+def _step(step_id: str, step: _Checked, *, defaults: _Checked) -> StepDefinition:
+    standard = StepDefinition(id=step_id, uses=step["uses"])
+    condition, timeout = step.get("if"), step.get("timeout", defaults.get("timeout"))
+    return StepDefinition(
+        id=step_id,
+        uses=step["uses"],
+        needs=needs_of(step.get("needs")),
+        when=JoinRule(step.get("when", standard.when)),
+        condition=None if condition is None else expression_source(condition),
+        for_each=_for_each(step.get("for_each")),
+        parallel=int(step.get("parallel", standard.parallel)),
+        inputs=step.get("with", {}),
+        connection=step.get("connection"),
+        queue=step.get("queue", defaults.get("queue", standard.queue)),
+        retry=_retry({**defaults.get("retry", {}), **step.get("retry", {})}),
+        timeout_s=standard.timeout_s if timeout is None else parse_duration(timeout),
+    )
+
+
+def _for_each(value: JsonValue) -> str | list[JsonValue] | None:
+    if value is None or isinstance(value, list):
+        return value
+    return expression_source(str(value))
+
+
+def _retry(retry: _Checked) -> RetryPolicy:
+    standard = RetryPolicy()
+    budget = retry.get("budget", standard.budget_s)
+    return RetryPolicy(
+        attempts=int(retry.get("attempts", standard.attempts)),
+        first_s=parse_duration(retry.get("first", standard.first_s)),
+        factor=float(retry.get("factor", standard.factor)),
+        cap_s=parse_duration(retry.get("cap", standard.cap_s)),
+        jitter=Jitter(retry.get("jitter", standard.jitter)),
+        budget_s=None if budget is None else parse_duration(budget),
+        on=frozenset(FailureKind(kind) for kind in retry["on"]) if "on" in retry else standard.on,
+    )
+
+
+def _input_schema(schema: JsonObject | bool | None) -> JsonObject | None:
+    if isinstance(schema, bool):
+        return None if schema else {"not": {}}
+    return schema
