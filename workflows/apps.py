@@ -14,5 +14,3 @@ class WorkflowsConfig(AppConfig):
     def ready(self) -> None:
         """This will load the `workflows` module of every installed app, so that its functions are known."""
         registry.discover()
-
-

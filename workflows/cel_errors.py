@@ -16,9 +16,7 @@ _KEY = re.compile(r"Key not found in map : (.*)")
 _CONVERT = "convert one of them: CEL does not mix int and double in arithmetic, as in `double(a) * 1.5`"
 
 
-def explain_compile_error(
-    text: str, *, names: Collection[str], known_steps: Collection[str]
-) -> tuple[str, str]:
+def explain_compile_error(text: str, *, names: Collection[str], known_steps: Collection[str]) -> tuple[str, str]:
     """This will give message and hint for what the compiler said. `names` is what may be written."""
     if "recursion" in text:
         return "the expression is nested too deeply: at most 32 levels are allowed", "use a python step"
@@ -74,8 +72,8 @@ def _undeclared(name: str, *, names: Collection[str], known_steps: Collection[st
     parts = name.split(".")
     if parts[0] == "steps":
         return _undeclared_step(parts[1:], names=names, known_steps=known_steps)
-    if name in ("item", "index"):
-        return f"`{name}` exists only in `with` of a step with `for_each`", ""
+    if parts[0] in ("item", "index"):
+        return f"`{parts[0]}` exists only in `with` of a step with `for_each`", ""
     if parts[0] == "run":
         fields = ", ".join(sorted(known for known in names if known.startswith("run.")))
         return f"there is no `{name}`", f"known fields: {fields}"
@@ -87,9 +85,7 @@ def _undeclared(name: str, *, names: Collection[str], known_steps: Collection[st
     )
 
 
-def _undeclared_step(
-    parts: list[str], *, names: Collection[str], known_steps: Collection[str]
-) -> tuple[str, str]:
+def _undeclared_step(parts: list[str], *, names: Collection[str], known_steps: Collection[str]) -> tuple[str, str]:
     upstream = sorted({known.split(".")[1] for known in names if known.startswith("steps.")})
     if not parts:
         return "a step is named with a dot and its id", "write steps.<id>.output or steps.<id>.state"

@@ -10,14 +10,15 @@ from html import escape
 
 from workflows.core.layers import Layers, Point
 
-_WIDTH = 176
+_WIDTH = 166
 _HEIGHT = 48
 _THIN = 14
-_GAP_X = 56
+_GAP_X = 44
 _GAP_Y = 20
 _MARGIN = 8
-_LABEL_CHARS = 19
-_KIND_CHARS = 22
+_FITS = 7  # columns that still can be read when the page shrinks them to its width
+_LABEL_CHARS = 18
+_KIND_CHARS = 21
 _GLYPHS: Mapping[str, str] = {
     "succeeded": "M2 6.5 5 9.5 10 3",
     "failed": "M3 3 9 9M9 3 3 9",
@@ -57,16 +58,15 @@ def draw(nodes: Sequence[Node], *, label: str) -> str:
     >>> draw([Node(id="charge"), Node(id="book", needs=("charge",))], label="orders").count("<rect")
     4
     """
-    layers = Layers(
-        needs={node.id: node.needs for node in nodes}, box_height=_HEIGHT, line_height=_THIN, gap=_GAP_Y
-    )
+    layers = Layers(needs={node.id: node.needs for node in nodes}, box_height=_HEIGHT, line_height=_THIN, gap=_GAP_Y)
     by_id = {node.id: node for node in nodes}
     width = 2 * _MARGIN + max(1, layers.count) * (_WIDTH + _GAP_X) - _GAP_X + 8
     height = 2 * _MARGIN + layers.height + 8
+    kind = "ae-graph is-wide" if layers.count > _FITS else "ae-graph"
     edges = [_edge(points, layers=layers, by_id=by_id) for points in layers.lines]
     boxes = [_box(node, x=_left(layers.place[node.id]), y=_middle(layers, node.id)) for node in nodes]
     return (
-        f'<svg class="ae-graph" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(label)}" '
+        f'<svg class="{kind}" xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{escape(label)}" '
         f'width="{width}" height="{height:.0f}" viewBox="0 0 {width} {height:.0f}">'
         f"{''.join(edges)}{''.join(boxes)}</svg>"
     )
@@ -137,9 +137,7 @@ def _texts(node: Node, *, x: float, top: float) -> Sequence[str]:
         )
     if node.kind:
         kind = escape(_short(node.kind, chars=_KIND_CHARS - (len(node.badge) + 1 if node.badge else 0)))
-        parts.append(
-            f'<text class="ae-kind" font-size="11" x="{start:.0f}" y="{middle + 13:.1f}">{kind}</text>'
-        )
+        parts.append(f'<text class="ae-kind" font-size="11" x="{start:.0f}" y="{middle + 13:.1f}">{kind}</text>')
     if node.badge:
         parts.append(
             f'<text class="ae-badge" font-size="11" text-anchor="end" x="{x + _WIDTH - 10:.0f}" '

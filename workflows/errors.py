@@ -49,8 +49,7 @@ class StartKeyReused(WorkflowError):
 
     def __init__(self, key: str) -> None:
         super().__init__(
-            f"idempotency key {key!r} was used before for another request: "
-            "send the same request again, or a new key"
+            f"idempotency key {key!r} was used before for another request: send the same request again, or a new key"
         )
         self.key = key
 

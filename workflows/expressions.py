@@ -1,8 +1,8 @@
 """Expressions in CEL: compiled once, evaluated many times over plain JSON; they have no effects.
 
-What one can see: `input`, `steps.<id>.output` and `steps.<id>.state` of earlier steps, the fields of `run`, and
-inside a `for_each` also `item` and `index`. Any other name is refused when it is compiled. Only what a source
-names is handed to CEL, and a source that is nothing but a path (`input.lines[0].id`) never goes there.
+They see `input`, `steps.<id>.output` and `steps.<id>.state` of earlier steps, the fields of `run`, and inside
+a `for_each` also `item` and `index`; any other name is refused when it is compiled. Only what a source names
+is handed to CEL, and a source that is nothing but a path (`input.lines[0].id`) never goes there at all.
 What `evaluate` gives may be a part of the context or of the definition: treat it as read-only.
 """
 
@@ -194,15 +194,11 @@ def _target(chain: Chain, *, scope: Scope) -> tuple[cel.Type, Chain] | None:
 def _environment(variables: frozenset[tuple[str, str]]) -> cel.Env:
     """This will build the CEL environment that declares these names; the first compile in one costs most."""
     types = {"STRING": cel.Type.STRING, "INT": cel.Type.INT, "DYN": cel.Type.DYN}
-    return cel.NewEnv(
-        variables={name: types[type_name] for name, type_name in variables}, extensions=_EXTENSIONS
-    )
+    return cel.NewEnv(variables={name: types[type_name] for name, type_name in variables}, extensions=_EXTENSIONS)
 
 
 def _runner(compiled: cel.Expression, *, bindings: tuple[_Binding, ...], source: str) -> Evaluate:
-    parts = tuple(
-        (binding.name, _path_reader(binding.path, source=source), binding.selection) for binding in bindings
-    )
+    parts = tuple((binding.name, _path_reader(binding.path, source=source), binding.selection) for binding in bindings)
 
     def evaluate(context: Context) -> JsonValue:
         data = {name: pick(read(context), selection) for name, read, selection in parts}

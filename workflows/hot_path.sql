@@ -36,7 +36,7 @@ from item join run using (id);
 -- Takes what must be dispatched now and books its next dispatch, should this one be lost.
 -- The lock holds for one statement; schedulers that run beside each other take different rows.
 with due as (
-    select id, state from workflows_activation
+    select id from workflows_activation
     where due_at <= now()
     order by priority desc, due_at
     limit %(limit)s
@@ -47,8 +47,7 @@ set state = 'ready',
     wait_reason = 'worker',
     dispatches = least(activation.dispatches + 1, 1000),
     due_at = now() + make_interval(secs => least(%(again_s)s * power(2, least(activation.dispatches, 10)), %(again_cap_s)s))
-from due
-where activation.id = due.id
+where activation.id = any(array(select id from due))
 returning activation.run_id, activation.version_id, activation.segment, activation.slot, activation.lane,
     activation.priority, activation.dispatches, activation.owner <> '';
 
@@ -86,7 +85,8 @@ set state = 'leased',
     step_started_at = now(),
     first_attempt_at = coalesce(activation.first_attempt_at, now())
 from old, workflows_run as run
-where activation.id = old.id and run.id = activation.run_id
+where activation.id = any(array(select id from old)) and activation.id = old.id
+    and run.id = any(%(run_ids)s::uuid[]) and run.id = activation.run_id
 returning activation.id, activation.epoch, activation.run_id, activation.version_id, activation.segment,
     activation.slot, activation.position, activation.attempt, activation.round, activation.first_attempt_at,
     activation.previous_delay_s, activation.range_start, activation.range_end, old.owner <> '', run.input,
@@ -138,7 +138,7 @@ with move as (
     update workflows_run as run
     set state = move.state, output = move.output, error = move.error, ended_at = move.ended_at
     from gone join move using (id)
-    where run.id = gone.run_id and run.state = 'running'
+    where run.id = any(array(select run_id from gone)) and run.id = gone.run_id and run.state = 'running'
 )
 select array_agg(gone.id), (
     select audit_record(jsonb_agg(event.event))
@@ -214,7 +214,7 @@ with next as (
 )
 select item.index, item.value, item.attempt, item.previous_delay_s, item.started_at
 from next, held, workflows_item as item
-where item.run_id = next.run_id and item.step = next.step
+where item.run_id = %(run_id)s and item.step = %(step)s
     and item.index >= next.first and item.index < next.until
 order by item.index;
 

@@ -8,17 +8,34 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
+from typing import assert_never
 from uuid import UUID
 
 from django.db.models import Count
 
 from workflows import plans
-from workflows.core.definition import JsonValue
+from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.plan import Plan
-from workflows.core.states import ActivationState, ItemState, RunState, WaitReason
+from workflows.core.states import ActivationState, ItemState, RunState, StepState, WaitReason
 from workflows.models import Activation, Item, Run, Step
 
-OPEN_STATES = ("running", "ready", "retrying", "waiting", "pending", "not_reached")
+
+class StepReportState(StrEnum):
+    """What a step is, seen from outside: how it ended, or what it does."""
+
+    RUNNING = "running"
+    READY = "ready"
+    RETRYING = "retrying"
+    WAITING = "waiting"
+    PENDING = "pending"
+    NOT_REACHED = "not_reached"
+    SUCCEEDED = StepState.SUCCEEDED.value
+    FAILED = StepState.FAILED.value
+    SKIPPED = StepState.SKIPPED.value
+    UPSTREAM_FAILED = StepState.UPSTREAM_FAILED.value
+    CANCELLED = StepState.CANCELLED.value
+
 
 _ENDED_ITEMS = frozenset({ItemState.SUCCEEDED, ItemState.FAILED, ItemState.CANCELLED})
 _Counts = Mapping[str, Mapping[str, int]]
@@ -51,7 +68,7 @@ class StepReport:
     needs: Sequence[str]
     lane: str
     segment: int
-    state: str
+    state: StepReportState
     attempts: int
     output: JsonValue
     error: JsonValue
@@ -94,7 +111,7 @@ def _ended(row: Step, *, plan: Plan, counts: _Counts) -> StepReport:
         needs=plan.graph.needs[row.step],
         lane=segment.lane,
         segment=segment.index,
-        state=row.state,
+        state=StepReportState(row.state),
         attempts=row.attempts,
         output=row.output,
         error=row.error,
@@ -122,32 +139,22 @@ def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Co
     )
 
 
-def _open_state(run: Run, *, waits: Sequence[Wait]) -> str:
+def _open_state(run: Run, *, waits: Sequence[Wait]) -> StepReportState:
     if not waits:
-        return "pending" if run.state == RunState.RUNNING else "not_reached"
+        is_running = run.state == RunState.RUNNING
+        return StepReportState.PENDING if is_running else StepReportState.NOT_REACHED
     if any(wait.is_running for wait in waits):
-        return "running"
+        return StepReportState.RUNNING
     reasons = {wait.reason for wait in waits}
     if WaitReason.RETRY in reasons:
-        return "retrying"
-    return "waiting" if WaitReason.ITEMS in reasons else "ready"
+        return StepReportState.RETRYING
+    return StepReportState.WAITING if WaitReason.ITEMS in reasons else StepReportState.READY
 
 
 def _wait(activation: Activation, *, plan: Plan, counts: _Counts) -> Wait:
     step = plan.step_at(segment=activation.segment, position=activation.position)
     reason = WaitReason(activation.wait_reason)
-    name: str
-    match reason:
-        case WaitReason.WORKER:
-            kind, name = "lane", activation.lane
-        case WaitReason.RUNNING:
-            kind, name = "worker", activation.owner
-        case WaitReason.RETRY:
-            kind, name = "attempt", f"{activation.attempt} of {step.retry.attempts}"
-        case WaitReason.ITEMS:
-            items = counts.get(step.id, {})
-            done = sum(count for state, count in items.items() if state in _ENDED_ITEMS)
-            kind, name = "items", f"{done} of {sum(items.values())} ended"
+    kind, name = _object(activation, reason=reason, step=step, items=counts.get(step.id, {}))
     return Wait(
         step=step.id,
         reason=reason,
@@ -158,6 +165,23 @@ def _wait(activation: Activation, *, plan: Plan, counts: _Counts) -> Wait:
         due_at=activation.due_at,
         attempt=activation.attempt,
     )
+
+
+def _object(
+    activation: Activation, *, reason: WaitReason, step: StepDefinition, items: Mapping[str, int]
+) -> tuple[str, str]:
+    match reason:
+        case WaitReason.WORKER:
+            return "lane", activation.lane
+        case WaitReason.RUNNING:
+            return "worker", activation.owner
+        case WaitReason.RETRY:
+            return "attempt", f"{activation.attempt} of {step.retry.attempts}"
+        case WaitReason.ITEMS:
+            done = sum(count for state, count in items.items() if state in _ENDED_ITEMS)
+            return "items", f"{done} of {sum(items.values())} ended"
+        case _:
+            assert_never(reason)
 
 
 def _item_counts(run_id: UUID) -> _Counts:

@@ -82,9 +82,7 @@ class Run(models.Model):
 
     id = models.UUIDField(primary_key=True, help_text="UUID version 7: ordered by time.")
     workflow_name = models.CharField(max_length=100)
-    version = models.ForeignKey(
-        WorkflowVersion, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False
-    )
+    version = models.ForeignKey(WorkflowVersion, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False)
     state = models.CharField(max_length=20, choices=_choices(RunState), default=RunState.RUNNING)
     input = models.JSONField(null=True)
     output = models.JSONField(null=True)
@@ -103,9 +101,7 @@ class Run(models.Model):
     class Meta:
         ordering = ("-id",)
         constraints = [
-            models.UniqueConstraint(
-                fields=("start_key",), condition=Q(start_key__isnull=False), name="run_start_once"
-            ),
+            models.UniqueConstraint(fields=("start_key",), condition=Q(start_key__isnull=False), name="run_start_once"),
             models.CheckConstraint(
                 condition=Q(state=RunState.RUNNING, ended_at__isnull=True)
                 | (~Q(state=RunState.RUNNING) & Q(ended_at__isnull=False)),
@@ -170,9 +166,7 @@ class Step(models.Model):
     """How a step of a run ended; its attempts without success are in Attempt."""
 
     pk = models.CompositePrimaryKey("run_id", "step")
-    run = models.ForeignKey(
-        Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="steps"
-    )
+    run = models.ForeignKey(Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="steps")
     step = models.CharField(max_length=100)
     state = models.CharField(max_length=20, choices=_choices(StepState))
     output = models.JSONField(null=True)
@@ -210,9 +204,7 @@ class Item(models.Model):
     """One item of a `for_each`, with its own state, attempts and result."""
 
     pk = models.CompositePrimaryKey("run_id", "step", "index")
-    run = models.ForeignKey(
-        Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="items"
-    )
+    run = models.ForeignKey(Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="items")
     step = models.CharField(max_length=100)
     index = models.IntegerField()
     state = models.CharField(max_length=10, choices=_choices(ItemState), default=ItemState.READY)
@@ -228,9 +220,7 @@ class Item(models.Model):
 
     class Meta:
         indexes = [
-            models.Index(
-                fields=("run", "step", "due_at"), condition=Q(due_at__isnull=False), name="item_waiting"
-            ),
+            models.Index(fields=("run", "step", "due_at"), condition=Q(due_at__isnull=False), name="item_waiting"),
         ]
 
     def __str__(self) -> str:

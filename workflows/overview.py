@@ -95,10 +95,7 @@ def runs_per_hour(*, now: datetime, hours: int = 24) -> Sequence[Hour]:
     current = now.replace(minute=0, second=0, microsecond=0)
     begins = [current - timedelta(hours=back) for back in reversed(range(hours))]
     failed = _failed_per_hour(after=begins[0])
-    return [
-        Hour(begins_at=begin, started=_started_within(begin, hours=1), failed=failed[begin])
-        for begin in begins
-    ]
+    return [Hour(begins_at=begin, started=_started_within(begin, hours=1), failed=failed[begin]) for begin in begins]
 
 
 def lanes() -> Sequence[Lane]:

@@ -9,6 +9,7 @@ from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.plan import Plan, restore_plan
 from workflows.core.problems import Problem
 from workflows.models import WorkflowVersion
+from workflows.schema import Schema
 
 
 def is_inside(uses: str) -> bool:
@@ -42,6 +43,7 @@ class Program:
     plan: Plan
     steps: Mapping[str, StepProgram]
     output: expressions.CompiledValue | None
+    input_schema: Schema | None
 
     def program_at(self, *, segment: int, position: int) -> StepProgram:
         """This will give the compiled step at a place of the plan."""
@@ -49,7 +51,7 @@ class Program:
 
     def input_problems(self, value: JsonValue, *, prefix: str) -> Sequence[Problem]:
         """This will check a run's input against the workflow's schema; `prefix` begins each path."""
-        return validation.input_problems(self.plan.definition, value=value, prefix=prefix)
+        return () if self.input_schema is None else self.input_schema.problems(value, at=prefix)
 
     def calls_outside(self, segment: int) -> bool:
         """This will tell whether a segment may take long: it calls other systems, or works on items."""
@@ -76,6 +78,7 @@ def program_of(version_id: int) -> Program:
         plan=plan,
         steps={step.id: _program(plan, step) for step in definition.steps},
         output=_output(plan),
+        input_schema=None if definition.input_schema is None else Schema(definition.input_schema),
     )
 
 
@@ -85,19 +88,21 @@ def _program(plan: Plan, step: StepDefinition) -> StepProgram:
     inner = expressions.Scope(steps=upstream, has_item=step.for_each is not None)
     return StepProgram(
         step=step,
-        condition=_expression(step.condition, scope=outer),
+        condition=_condition(step.condition, scope=outer),
         inputs=expressions.compile_value(step.inputs, scope=inner),
         for_each=_items(step, scope=outer),
     )
 
 
-def _expression(source: str | None, *, scope: expressions.Scope) -> expressions.CompiledValue | None:
-    return None if source is None else expressions.compile_expression(source, scope=scope)
+def _condition(source: str | None, *, scope: expressions.Scope) -> expressions.CompiledValue | None:
+    return None if source is None else expressions.compile_condition(source, scope=scope)
 
 
 def _items(step: StepDefinition, *, scope: expressions.Scope) -> expressions.CompiledValue | None:
-    if step.for_each is None or isinstance(step.for_each, str):
-        return _expression(step.for_each, scope=scope)
+    if step.for_each is None:
+        return None
+    if isinstance(step.for_each, str):
+        return expressions.compile_expression(step.for_each, scope=scope)
     return expressions.compile_value(step.for_each, scope=scope)
 
 

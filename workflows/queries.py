@@ -82,3 +82,17 @@ def get_dead_letter(*, dead_letter_id: int) -> DeadLetter:
     if letter is None:
         raise UnknownDeadLetter(dead_letter_id)
     return letter
+
+
+def newest_runs(*, state: str | None, workflow: str | None, limit: int) -> QuerySet[Run]:
+    """This will select the newest runs, of one state or workflow if that is asked for."""
+    wanted = {"state": state, "workflow_name": workflow}
+    runs = Run.objects.filter(**{name: value for name, value in wanted.items() if value is not None})
+    return runs.select_related("version").order_by("-id")[:limit]
+
+
+def newest_dead_letters(*, state: str | None, workflow: str | None, limit: int) -> QuerySet[DeadLetter]:
+    """This will select the newest dead letters, of one state or workflow if that is asked for."""
+    wanted = {"state": state, "workflow_name": workflow}
+    letters = DeadLetter.objects.filter(**{name: value for name, value in wanted.items() if value is not None})
+    return letters.order_by("-id")[:limit]

@@ -1,7 +1,10 @@
 """Loads the named statements of `hot_path.sql` and runs them; it knows nothing of what they mean."""
 
 import re
-from collections.abc import Mapping, Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -10,6 +13,8 @@ import psycopg
 from django.db import connection
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_PLANS_S = 5.0
+_plans = threading.local()
 
 
 @cache
@@ -22,16 +27,26 @@ def statements() -> Mapping[str, str]:
 
 def run(name: str, params: Mapping[str, object]) -> Sequence[tuple[Any, ...]]:  # rows: typed by the caller
     """This will execute a named statement, prepared, on Django's connection and inside its transaction."""
-    connection.ensure_connection()
-    with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
+    with _cursor() as cursor:
         return cursor.execute(statements()[name], params, prepare=True).fetchall()
 
 
 def execute(name: str, params: Mapping[str, object]) -> int:
     """This will execute a named statement that gives no rows, and give how many it changed."""
+    with _cursor() as cursor:
+        return cursor.execute(statements()[name], params, prepare=True).rowcount
+
+
+@contextmanager
+def _cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:  # rows of any statement
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
-        return cursor.execute(statements()[name], params, prepare=True).rowcount
+        now = time.monotonic()
+        if now > getattr(_plans, "good_until", 0.0):
+            # Hot tables swing between empty and full within seconds, and a plan knows only one of the two.
+            cursor.execute("discard plans", prepare=False)
+            _plans.good_until = now + _PLANS_S
+        yield cursor
 
 
 def _without_comments(body: str) -> str:

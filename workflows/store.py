@@ -231,16 +231,12 @@ def claim(*, refs: Sequence[ActivationRef], owner: str, lease_s: float) -> Seque
     return [Claim(*row) for row in statements.run("claim", params)]
 
 
-def advance(
-    *, moves: Sequence[AdvanceRow], steps: Sequence[StepRow], events: Sequence[EventRow]
-) -> frozenset[int]:
+def advance(*, moves: Sequence[AdvanceRow], steps: Sequence[StepRow], events: Sequence[EventRow]) -> frozenset[int]:
     """This will end steps and begin the next ones; gives the activations that were still ours."""
     return _moved("advance", moves=moves, steps=steps, events=events)
 
 
-def finish(
-    *, moves: Sequence[FinishRow], steps: Sequence[StepRow], events: Sequence[EventRow]
-) -> frozenset[int]:
+def finish(*, moves: Sequence[FinishRow], steps: Sequence[StepRow], events: Sequence[EventRow]) -> frozenset[int]:
     """This will end steps, their activations and their runs; gives the activations that were still ours."""
     return _moved("finish", moves=moves, steps=steps, events=events)
 
@@ -253,9 +249,7 @@ def retry_later(*, moves: Sequence[RetryRow], events: Sequence[EventRow]) -> fro
 
 def release(*, holds: Sequence[HoldRow], delay_s: float = 0.0) -> int:
     """This will give leases back, due for dispatch in `delay_s`; gives how many were still ours."""
-    return int(
-        statements.run("release", {"holds": dump(holds), "delay_s": delay_s, "ids": _ids(holds)})[0][0]
-    )
+    return int(statements.run("release", {"holds": dump(holds), "delay_s": delay_s, "ids": _ids(holds)})[0][0])
 
 
 def renew(*, holds: Sequence[HoldRow], lease_s: float) -> frozenset[int]:

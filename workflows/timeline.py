@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import Count, F, QuerySet, TextField
 from django.db.models.functions import Cast, Left
 
-from workflows import validation
+from workflows.core.building import restore_definition
 from workflows.core.definition import JsonObject, StepDefinition
 from workflows.core.plan import Plan, restore_plan
 from workflows.core.states import ActivationState, RunState, WaitReason
@@ -31,6 +31,15 @@ class Text:
 
     text: str | None
     is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A version with its plan."""
+
+    number: int
+    workflow_id: int
+    plan: Plan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,11 +67,14 @@ class Items:
     rows: Sequence[Item]
 
     @property
+    def is_partial(self) -> bool:
+        """This will tell whether there may be more items than are listed."""
+        return len(self.rows) == ITEMS
+
+    @property
     def ended(self) -> int:
         """This will count the items that have ended."""
-        return sum(
-            number for state, number in self.counts.items() if state in ("succeeded", "failed", "cancelled")
-        )
+        return sum(number for state, number in self.counts.items() if state in ("succeeded", "failed", "cancelled"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,11 +103,10 @@ class StepStory:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Story:
-    """A run with everything that is shown of it; `steps` follow the definition's order."""
+    """A run with everything that is shown of it; `steps` stand in an order that could be theirs."""
 
     run: Run
-    number: int
-    plan: Plan
+    version: Published
     input: Text
     output: Text
     steps: Sequence[StepStory]
@@ -118,17 +129,16 @@ def find_story(run_id: UUID, *, item_state: str = "") -> Story | None:
     )
     if run is None:
         return None
-    plan, number = plan_of(run.version_id)
-    waits = _waits(run, plan=plan)
+    version = published(run.version_id)
+    waits = _waits(run, plan=version.plan)
     letters = DeadLetter.objects.filter(run_id=run_id).order_by("-id")
     failed_items = Attempt.objects.filter(run_id=run_id, index__isnull=False).order_by("-id")
     return Story(
         run=run,
-        number=number,
-        plan=plan,
+        version=version,
         input=_text(run, "input_text"),
         output=_text(run, "output_text"),
-        steps=_steps(run, plan=plan, waits=waits, item_state=item_state),
+        steps=_steps(run, plan=version.plan, waits=waits, item_state=item_state),
         waits=waits,
         item_failures=list(failed_items[:ITEMS]),
         dead_letters=list(letters[:ITEMS]),
@@ -136,11 +146,16 @@ def find_story(run_id: UUID, *, item_state: str = "") -> Story | None:
 
 
 @lru_cache(maxsize=256)
-def plan_of(version_id: int) -> tuple[Plan, int]:
-    """This will give the plan and the number of a version, without compiling its expressions."""
-    version = WorkflowVersion.objects.only("document", "plan", "number").get(id=version_id)
-    definition = validation.restore_definition(version.document)
-    return restore_plan(definition, document=version.plan), version.number
+def published(version_id: int) -> Published:
+    """This will read a version, without compiling its expressions; versions never change."""
+    version = WorkflowVersion.objects.only("document", "plan", "number", "workflow_id").get(id=version_id)
+    definition = restore_definition(version.document)
+    return Published(version.number, version.workflow_id, restore_plan(definition, document=version.plan))
+
+
+def in_order(plan: Plan) -> Sequence[StepDefinition]:
+    """This will give the steps as the plan has them: needs first, and otherwise as they were written."""
+    return [plan.graph.steps[step] for segment in plan.segments for step in segment.steps]
 
 
 def attempts_of(letter: DeadLetter) -> QuerySet[Attempt]:
@@ -190,7 +205,7 @@ def _steps(run: Run, *, plan: Plan, waits: Sequence[Wait], item_state: str) -> S
             waits=[wait for wait in waits if wait.step == definition.id],
             items=items.get(definition.id),
         )
-        for definition in plan.definition.steps
+        for definition in in_order(plan)
     ]
 
 

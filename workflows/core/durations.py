@@ -45,6 +45,4 @@ def _seconds(value: object) -> float | None:
     match = _WHOLE.fullmatch(value)
     if match is None:
         return None
-    return math.fsum(
-        float(part) * unit for part, unit in zip(match.groups(), _UNITS.values(), strict=True) if part
-    )
+    return math.fsum(float(part) * unit for part, unit in zip(match.groups(), _UNITS.values(), strict=True) if part)

@@ -22,9 +22,7 @@ class Graph:
         for step_id, needs in self.needs.items():
             for need in needs:
                 dependents[need].append(step_id)
-        self.dependents: Mapping[str, tuple[str, ...]] = {
-            step_id: tuple(ids) for step_id, ids in dependents.items()
-        }
+        self.dependents: Mapping[str, tuple[str, ...]] = {step_id: tuple(ids) for step_id, ids in dependents.items()}
         self.order: tuple[str, ...] = tuple(graphlib.TopologicalSorter(self.needs).static_order())
 
     @cached_property

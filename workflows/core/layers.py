@@ -31,9 +31,7 @@ class Layers:
     def __init__(
         self, *, needs: Mapping[str, Sequence[str]], box_height: float, line_height: float, gap: float
     ) -> None:
-        known = {
-            name: [need for need in dict.fromkeys(found) if need in needs] for name, found in needs.items()
-        }
+        known = {name: [need for need in dict.fromkeys(found) if need in needs] for name, found in needs.items()}
         self.place: Mapping[str, Point] = _place(known)
         self.lines: Sequence[tuple[Point, ...]] = _lines(known, place=self.place)
         self._size = {True: box_height, False: line_height}
@@ -52,9 +50,7 @@ class Layers:
         self.count = len(self._columns)
         self._order()
         self.middle: Mapping[Point, float] = self._heights()
-        self.height = max(
-            (self.middle[point] + self._size[point.is_box] / 2 for point in self.middle), default=0.0
-        )
+        self.height = max((self.middle[point] + self._size[point.is_box] / 2 for point in self.middle), default=0.0)
 
     def _order(self) -> None:
         for sweep in range(2 * _SWEEPS):

@@ -59,9 +59,7 @@ class Plan:
     def place_of(self) -> Mapping[str, tuple[int, int]]:
         """This will give segment index and position of each step."""
         return {
-            step: (segment.index, position)
-            for segment in self.segments
-            for position, step in enumerate(segment.steps)
+            step: (segment.index, position) for segment in self.segments for position, step in enumerate(segment.steps)
         }
 
     @cached_property

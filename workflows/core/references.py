@@ -23,11 +23,12 @@ class Ref:
     ('${{ input.lines[0].price }}', 'order ${{ input.id }}')
     """
 
-    __slots__ = ("_source",)
+    __slots__ = ("_base", "_source")
     __hash__ = None  # type: ignore[assignment]  # equality is refused
 
     def __init__(self, source: str) -> None:
         self._source = source
+        self._base = source if plain_path(source) else f"({source})"
 
     def __getattr__(self, name: str) -> "Ref":
         if name.startswith("__"):
@@ -35,10 +36,10 @@ class Ref:
         return self[name]
 
     def __getitem__(self, key: str | int) -> "Ref":
-        base = self._source if plain_path(self._source) else f"({self._source})"
-        if isinstance(key, str) and _FIELD.fullmatch(key) and key not in _WORDS:
-            return Ref(f"{base}.{key}")
-        return Ref(f"{base}[{json.dumps(key)}]")
+        is_field = isinstance(key, str) and _FIELD.fullmatch(key) and key not in _WORDS
+        inner = Ref(f"{self._base}.{key}" if is_field else f"{self._base}[{json.dumps(key)}]")
+        inner._base = inner._source  # a selection needs no brackets around it
+        return inner
 
     def __str__(self) -> str:
         return f"${{{{ {self._source} }}}}"
@@ -98,12 +99,7 @@ def steps_named(value: JsonValue) -> list[str]:
     if isinstance(value, Mapping):
         found = [step for item in value.values() for step in steps_named(item)]
     elif isinstance(value, str):
-        found = [
-            step
-            for part in parse_template(value)
-            if isinstance(part, Code)
-            for step in _steps_of(part.source)
-        ]
+        found = [step for part in parse_template(value) if isinstance(part, Code) for step in _steps_of(part.source)]
     elif isinstance(value, list):
         found = [step for item in value for step in steps_named(item)]
     else:

@@ -115,9 +115,7 @@ RUN_TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
 
 ACTIVATION_TRANSITIONS: Mapping[ActivationState, frozenset[ActivationState]] = {
     ActivationState.READY: frozenset({ActivationState.LEASED}),
-    ActivationState.LEASED: frozenset(
-        {ActivationState.READY, ActivationState.WAITING, ActivationState.LEASED}
-    ),
+    ActivationState.LEASED: frozenset({ActivationState.READY, ActivationState.WAITING, ActivationState.LEASED}),
     ActivationState.WAITING: frozenset({ActivationState.READY, ActivationState.LEASED}),
 }
 """Every change of state an activation may make before it is deleted by the end of its segment."""

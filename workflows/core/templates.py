@@ -107,18 +107,11 @@ def _build_text(text: str, *, compile_source: CompileSource, path: str) -> Evalu
     if len(parts) == 1:
         return _constant(parts[0]) if isinstance(parts[0], str) else compile_source(parts[0].source, path)
     pieces = [part if isinstance(part, str) else compile_source(part.source, path) for part in parts]
-    return lambda context: "".join(
-        piece if isinstance(piece, str) else written(piece(context)) for piece in pieces
-    )
+    return lambda context: "".join(piece if isinstance(piece, str) else written(piece(context)) for piece in pieces)
 
 
-def _build_mapping(
-    value: Mapping[str, JsonValue], *, compile_source: CompileSource, path: str
-) -> Evaluate | None:
-    built = {
-        key: build(item, compile_source=compile_source, path=path_to(path, key))
-        for key, item in value.items()
-    }
+def _build_mapping(value: Mapping[str, JsonValue], *, compile_source: CompileSource, path: str) -> Evaluate | None:
+    built = {key: build(item, compile_source=compile_source, path=path_to(path, key)) for key, item in value.items()}
     live = [(key, evaluate) for key, evaluate in built.items() if evaluate is not None]
     if not live:
         return None
@@ -133,10 +126,7 @@ def _build_mapping(
 
 
 def _build_list(value: Sequence[JsonValue], *, compile_source: CompileSource, path: str) -> Evaluate | None:
-    built = [
-        build(item, compile_source=compile_source, path=path_to(path, index))
-        for index, item in enumerate(value)
-    ]
+    built = [build(item, compile_source=compile_source, path=path_to(path, index)) for index, item in enumerate(value)]
     live = [(index, evaluate) for index, evaluate in enumerate(built) if evaluate is not None]
     if not live:
         return None

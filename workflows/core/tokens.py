@@ -47,9 +47,7 @@ def chains(source: str) -> frozenset[Chain]:
     [('input', 'limit'), ('steps', 'a', 'output')]
     """
     words = [token for token in tokens(source) if token.kind != "blank"]
-    starts = (
-        index for index, token in enumerate(words) if token.kind == "name" and not _is_field(words, index)
-    )
+    starts = (index for index, token in enumerate(words) if token.kind == "name" and not _is_field(words, index))
     return frozenset(chain for chain in (_chain(words, start=index) for index in starts) if chain)
 
 

@@ -79,6 +79,7 @@ def _shaped(shape: Shape, *, dues: Sequence[Due], program: Program) -> Parcel:
     carries = () if shape.join is None else (shape.join,)
     header = [_branch(due, segments=chains[due.segment], carries=carries, program=program) for due in heads]
     refs = tuple(due.ref for due in heads)
+    canvas: Signature[None]
     if shape.join is not None:
         body = _wake_segment(heads[0].run_id, segment=shape.join, carries=(), program=program)
         canvas = chain(header[0], body) if len(header) == 1 else chord(header, body)
@@ -87,9 +88,7 @@ def _shaped(shape: Shape, *, dues: Sequence[Due], program: Program) -> Parcel:
     return Parcel(canvas=canvas, refs=refs, is_plain=len(header) == 1)
 
 
-def _branch(
-    due: Due, *, segments: Sequence[int], carries: Sequence[int], program: Program
-) -> Signature[None]:
+def _branch(due: Due, *, segments: Sequence[int], carries: Sequence[int], program: Program) -> Signature[None]:
     """One branch: the due activation, then the segments that follow it on other lanes."""
     behind = [*segments[1:], *carries]
     first = wake([_wire(due.ref)], lane=due.lane, carries=behind)
@@ -107,7 +106,7 @@ def _wake_segment(run_id: UUID, *, segment: int, carries: Sequence[int], program
 
 def wake(refs: Sequence[Ref], *, lane: str, carries: Sequence[int] = ()) -> Signature[None]:
     """This will make the message that wakes a worker: which runs and segments, nothing else."""
-    kwargs = {"refs": [list(ref) for ref in refs]}
+    kwargs: dict[str, object] = {"refs": [list(ref) for ref in refs]}
     if carries:
         kwargs["carries"] = list(carries)
     return signature(TASK, kwargs=kwargs, immutable=True, options={"queue": lane})

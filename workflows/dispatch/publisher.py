@@ -116,7 +116,10 @@ class Publisher:
             connection = self._app.connection_for_write()
             is_amqp = connection.transport.driver_type == "amqp"
             # Confirms are waited for once per batch, here, and not once per message by the driver.
-            connection.transport_options = {**connection.transport_options, "confirm_publish": False}
+            connection.transport_options = {
+                **(connection.transport_options or {}),
+                "confirm_publish": False,
+            }
             channel = connection.channel()
             self._producer = self._app.amqp.Producer(channel, auto_declare=False)
             self._confirms = _Confirms(channel) if is_amqp else None

@@ -27,9 +27,7 @@ _AWAY_S = 0.5
 
 def dispatch_due(publisher: Publisher) -> int:
     """This will send a wake-up for up to 500 due activations; gives how many were taken."""
-    dues = store.take_due(
-        limit=_TAKE, again_s=settings.DISPATCH_AGAIN_S, again_cap_s=settings.DISPATCH_AGAIN_CAP_S
-    )
+    dues = store.take_due(limit=_TAKE, again_s=settings.DISPATCH_AGAIN_S, again_cap_s=settings.DISPATCH_AGAIN_CAP_S)
     if not dues:
         return 0
     programs: dict[int, Program] = {

@@ -12,9 +12,7 @@ log = structlog.get_logger(__name__)
 
 def sweep(*, now: datetime) -> int:
     """This will end runs whose deadline has passed; gives how many. Safe beside other sweeps."""
-    expired = [
-        run_id for run_id in queries.past_deadline(now=now) if endings.expire_run(run_id=run_id, now=now)
-    ]
+    expired = [run_id for run_id in queries.past_deadline(now=now) if endings.expire_run(run_id=run_id, now=now)]
     if expired:
         log.warning("runs_past_deadline", runs=[str(run_id) for run_id in expired])
     return len(expired)

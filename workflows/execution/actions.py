@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import re
 import threading
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from workflows.execution.timeouts import StepTimeout, time_limit
 
 log = structlog.get_logger(__name__)
 _loops = threading.local()
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # the escape itself, not a text that shows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +72,7 @@ def sized_output(output: object, *, payload: JsonValue) -> Outcome:
             "and return where they are",
             payload=payload,
         )
-    if b"\\u0000" in text:
+    if _NUL.search(text):
         return _unusable("its output holds a NUL character, which PostgreSQL cannot store", payload=payload)
     return Succeeded(output=orjson.loads(text), text=text.decode())
 
@@ -97,9 +99,9 @@ def _dispatch(call: Call) -> object:
 
 def _call_function(call: Call) -> object:
     function = registry.find(str(call.inputs["call"]))
-    args = call.inputs.get("args") or {}
+    args = call.inputs.get("args")
     with time_limit(call.context.timeout_s):
-        result = function.invoke(args, context=call.context)
+        result = function.invoke(args if isinstance(args, Mapping) else {}, context=call.context)
         if inspect.iscoroutine(result):
             return _run(result, timeout_s=call.context.timeout_s)
         return result

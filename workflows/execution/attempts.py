@@ -1,8 +1,12 @@
 """One attempt of the step a cursor stands at: its expressions, its call, its outcome; it commits nothing."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
+import structlog
+
+from workflows import tracing
 from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed, Outcome, Skipped
 from workflows.core.states import FailureKind
@@ -41,9 +45,28 @@ def _perform(cursor: Cursor, *, inputs: JsonValue, index: int | None, attempt: i
     call = Call(uses=step.uses, inputs=_mapping(inputs), connection=step.connection, context=context)
     keeper.expect_end_within(context.timeout_s)
     try:
-        return actions.perform(call)
+        with _told(cursor, attempt=attempt):
+            return actions.perform(call)
     finally:
         keeper.expect_end_within(None)
+
+
+@contextlib.contextmanager
+def _told(cursor: Cursor, *, attempt: int) -> Iterator[None]:
+    """Logs and spans of what happens inside say whose run it is."""
+    claim = cursor.claim
+    run_id = str(claim.run_id)
+    with (
+        structlog.contextvars.bound_contextvars(run_id=run_id, correlation_id=claim.correlation_id),
+        tracing.span_of_step(
+            traceparent=claim.traceparent,
+            workflow=claim.workflow_name,
+            step=cursor.step.id,
+            run_id=run_id,
+            attempt=attempt,
+        ),
+    ):
+        yield
 
 
 def _mapping(inputs: JsonValue) -> Mapping[str, JsonValue]:

@@ -67,9 +67,7 @@ class Cursor:
         """This will tell whether this worker has seen the whole run, from its first step on, without failure."""
         return self.program.plan.is_straight and self.claim.position == 0 and not self.has_failed
 
-    def step_context(
-        self, *, now: datetime, index: int | None = None, attempt: int | None = None
-    ) -> StepContext:
+    def step_context(self, *, now: datetime, index: int | None = None, attempt: int | None = None) -> StepContext:
         """This will say to a step who calls it, and how long it may take."""
         timeout_s = self.step.timeout_s
         if self.claim.deadline_at is not None:

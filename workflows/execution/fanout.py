@@ -57,11 +57,10 @@ def end_puller(cursor: Cursor) -> Sequence[Cursor]:
     with transaction.atomic():
         if not frontier.lock(cursor):
             return ()
-        waiting = Item.objects.filter(
-            run_id=cursor.claim.run_id, step=cursor.step.id, due_at__isnull=False
-        ).aggregate(due_at=Min("due_at"))["due_at"]
-        if waiting is not None:
-            _wait(cursor, until=waiting)
+        items = Item.objects.filter(run_id=cursor.claim.run_id, step=cursor.step.id)
+        due_at = items.filter(due_at__isnull=False).aggregate(due_at=Min("due_at"))["due_at"]
+        if due_at is not None:
+            _wait(cursor, until=due_at)
             return ()
         others = Activation.objects.filter(run_id=cursor.claim.run_id, segment=cursor.claim.segment)
         if others.exclude(id=cursor.claim.id).exists():
@@ -71,9 +70,7 @@ def end_puller(cursor: Cursor) -> Sequence[Cursor]:
 
 
 def _end_step(cursor: Cursor, *, at: datetime) -> Sequence[Cursor]:
-    failed = Item.objects.filter(
-        run_id=cursor.claim.run_id, step=cursor.step.id, state=ItemState.FAILED
-    ).count()
+    failed = Item.objects.filter(run_id=cursor.claim.run_id, step=cursor.step.id, state=ItemState.FAILED).count()
     state = StepState.FAILED if failed else StepState.SUCCEEDED
     failure = None
     if failed:

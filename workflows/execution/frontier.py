@@ -13,7 +13,6 @@ import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
-from django.utils.dateparse import parse_datetime
 
 from audit import operations as audit
 from audit.events import EventKind
@@ -47,9 +46,7 @@ def end_step(end: StepEnd) -> Sequence[Cursor]:
 def note_discarded(end: StepEnd) -> None:
     """This will record that a result came too late: the run was ended, or somebody else had the lease."""
     cursor = end.cursor
-    log.warning(
-        "result_discarded", run_id=str(cursor.claim.run_id), step=cursor.step.id, state=end.state.value
-    )
+    log.warning("result_discarded", run_id=str(cursor.claim.run_id), step=cursor.step.id, state=end.state.value)
     with transaction.atomic():
         audit.record_encoded(
             cursor.event(
@@ -72,8 +69,8 @@ def insert_steps(cursor: Cursor, *, rows: Sequence[StepRow]) -> None:
             output=None if row["output"] is None else orjson.loads(orjson.dumps(row["output"])),
             error=row["error"],
             attempts=row["attempts"],
-            started_at=None if row["started_at"] is None else parse_datetime(row["started_at"]),
-            ended_at=parse_datetime(row["ended_at"]),
+            started_at=None if row["started_at"] is None else datetime.fromisoformat(row["started_at"]),
+            ended_at=datetime.fromisoformat(row["ended_at"]),
         )
         for row in rows
     )
@@ -146,14 +143,9 @@ def _decide(cursor: Cursor, *, decided: Sequence[tuple[str, StepState]], at: dat
     text = at.isoformat()
     insert_steps(
         cursor,
-        rows=[
-            ends.decided_row(cursor.claim.id, step=step, state=state, ended_at=text)
-            for step, state in decided
-        ],
+        rows=[ends.decided_row(cursor.claim.id, step=step, state=state, ended_at=text) for step, state in decided],
     )
-    audit.record_encoded(
-        *(ends.decided_event(cursor, step=step, state=state, at=at) for step, state in decided)
-    )
+    audit.record_encoded(*(ends.decided_event(cursor, step=step, state=state, at=at) for step, state in decided))
 
 
 def _close(cursor: Cursor, *, state: RunState, at: datetime) -> None:
@@ -162,9 +154,7 @@ def _close(cursor: Cursor, *, state: RunState, at: datetime) -> None:
         error = queries.first_error(run_id=cursor.claim.run_id)
     if cursor.program.output is not None:
         wanted = cursor.program.output.references
-        cursor.results.update(
-            queries.results_of(run_id=cursor.claim.run_id, steps=wanted, plan=cursor.program.plan)
-        )
+        cursor.results.update(queries.results_of(run_id=cursor.claim.run_id, steps=wanted, plan=cursor.program.plan))
     close = ends.run_end(cursor, state=state, error=error, at=at)
     Run.objects.filter(id=cursor.claim.run_id).update(
         state=close.columns["state"],

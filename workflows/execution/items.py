@@ -74,7 +74,7 @@ def _inherited(cursor: Cursor) -> Sequence[HeldItem]:
     After a loss each of them has used up an attempt: one that kills its worker must not do so for ever.
     """
     claim = cursor.claim
-    if claim.range_end == claim.range_start and not claim.was_lost:
+    if claim.epoch == 1:
         return ()
     held = store.held_items(
         run_id=claim.run_id,
@@ -120,15 +120,11 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bo
 
 def _attempt(cursor: Cursor, *, item: HeldItem) -> _Result:
     started_at = timezone.now()
-    outcome = attempts.attempt_item(
-        cursor, value=item.value, index=item.index, attempt=item.attempt, now=started_at
-    )
+    outcome = attempts.attempt_item(cursor, value=item.value, index=item.index, attempt=item.attempt, now=started_at)
     return _ended(cursor, item=item, outcome=outcome, started_at=started_at, ended_at=timezone.now())
 
 
-def _ended(
-    cursor: Cursor, *, item: HeldItem, outcome: Outcome, started_at: datetime, ended_at: datetime
-) -> _Result:
+def _ended(cursor: Cursor, *, item: HeldItem, outcome: Outcome, started_at: datetime, ended_at: datetime) -> _Result:
     delay_s = None
     if isinstance(outcome, Failed) and outcome.is_repeatable:
         delay_s = retry.next_delay_s(

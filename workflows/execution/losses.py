@@ -31,9 +31,7 @@ def note_loss(cursor: Cursor, *, now: datetime) -> None:
             ended_at=now,
             delay_s=0.0,
         )
-        audit.record_encoded(
-            cursor.event(EventKind.STEP_LOST, at=now, step=cursor.step.id, attempt=cursor.attempt)
-        )
+        audit.record_encoded(cursor.event(EventKind.STEP_LOST, at=now, step=cursor.step.id, attempt=cursor.attempt))
     cursor.attempt += 1
 
 

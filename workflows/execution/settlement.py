@@ -8,6 +8,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import assert_never
 
 from audit.events import EventKind
 from workflows import store
@@ -78,16 +79,8 @@ def next_delay_s(cursor: Cursor, *, failure: Failed, now: datetime) -> float | N
 
 def _step_end(result: Ended) -> StepEnd:
     cursor, outcome = result.cursor, result.outcome
-    match outcome:
-        case Succeeded():
-            state = StepState.SUCCEEDED
-        case Skipped():
-            state = StepState.SKIPPED
-        case Failed():
-            state = StepState.FAILED
-    follow = progress.follow(
-        cursor.program.plan, segment=cursor.segment, position=cursor.position, state=state
-    )
+    state = _state_of(outcome)
+    follow = progress.follow(cursor.program.plan, segment=cursor.segment, position=cursor.position, state=state)
     return StepEnd(
         cursor=cursor,
         state=state,
@@ -97,6 +90,18 @@ def _step_end(result: Ended) -> StepEnd:
         follow=follow,
         ended_at=result.ended_at,
     )
+
+
+def _state_of(outcome: Outcome) -> StepState:
+    match outcome:
+        case Succeeded():
+            return StepState.SUCCEEDED
+        case Skipped():
+            return StepState.SKIPPED
+        case Failed():
+            return StepState.FAILED
+        case _:
+            assert_never(outcome)
 
 
 def _advance(done: Sequence[StepEnd]) -> Sequence[Cursor]:

@@ -76,9 +76,7 @@ def _stop_activations(run: Run, *, now: datetime) -> list[str]:
     """Delete what is under way; the steps it stood at are stored as cancelled."""
     plan = plans.program_of(run.version_id).plan
     activations = Activation.objects.filter(run=run).values_list("segment", "position", "step_started_at")
-    stopped = {
-        plan.segments[segment].steps[position]: started_at for segment, position, started_at in activations
-    }
+    stopped = {plan.segments[segment].steps[position]: started_at for segment, position, started_at in activations}
     Step.objects.bulk_create(
         Step(
             run_id=run.id,
@@ -91,8 +89,6 @@ def _stop_activations(run: Run, *, now: datetime) -> list[str]:
         for step, started_at in stopped.items()
     )
     unended = (ItemState.READY, ItemState.RUNNING, ItemState.WAITING)
-    Item.objects.filter(run_id=run.id, state__in=unended).update(
-        state=ItemState.CANCELLED, due_at=None, ended_at=now
-    )
+    Item.objects.filter(run_id=run.id, state__in=unended).update(state=ItemState.CANCELLED, due_at=None, ended_at=now)
     Activation.objects.filter(run=run).delete()
     return sorted(stopped)

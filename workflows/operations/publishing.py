@@ -1,7 +1,9 @@
 """Publishes definitions as immutable versions, and switches workflows on and off."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
+from typing import cast
 
 from django.db import transaction
 
@@ -9,21 +11,34 @@ from audit import operations as audit
 from audit.events import Actor, Event, EventKind
 from integrations import registry as adapters
 from workflows import documents, registry, validation
+from workflows.core.definition import Definition, JsonObject
 from workflows.core.plan import compile_plan
+from workflows.core.problems import DefinitionInvalid
 from workflows.errors import UnknownWorkflow
 from workflows.models import Workflow, WorkflowVersion
 
 
-def check(source: str) -> documents.Parsed:
-    """This will parse and check a definition. Raises DefinitionInvalid with every problem found."""
-    parsed = documents.parse(source)
-    validation.parse_definition(parsed.document, uses=uses(), functions=registry.names())
-    return parsed
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A definition that is right: the document, and what it means."""
+
+    document: JsonObject
+    definition: Definition
 
 
-def uses() -> Mapping[str, Mapping[str, object]]:
+def check(source: str) -> Checked:
+    """This will parse and check a definition. Raises DefinitionInvalid with every problem, each at its line."""
+    parsed = documents.parse_document(source)
+    try:
+        definition = validation.parse_definition(parsed.document, uses=uses(), functions=registry.schemas())
+    except DefinitionInvalid as error:
+        raise DefinitionInvalid([parsed.locate(problem) for problem in error.problems]) from error
+    return Checked(document=parsed.document, definition=definition)
+
+
+def uses() -> Mapping[str, JsonObject]:
     """This will give what a step may use, with the JSON Schema of each one's `with`."""
-    return {**validation.BUILT_IN_USES, **adapters.input_schemas()}
+    return {**validation.BUILT_IN_USES, **cast(Mapping[str, JsonObject], adapters.input_schemas())}
 
 
 def publish(*, source: str, actor: Actor, now: datetime) -> tuple[WorkflowVersion, bool]:
@@ -31,9 +46,9 @@ def publish(*, source: str, actor: Actor, now: datetime) -> tuple[WorkflowVersio
 
     Publishing the content of the newest version again changes nothing. Raises DefinitionInvalid.
     """
-    parsed = documents.parse(source)
-    definition = validation.parse_definition(parsed.document, uses=uses(), functions=registry.names())
-    content_hash = documents.content_hash(parsed.document)
+    checked = check(source)
+    definition = checked.definition
+    content_hash = documents.content_hash(checked.document)
     plan = compile_plan(definition)
     with transaction.atomic():
         workflow = _lock_workflow(definition.name, now=now)
@@ -43,7 +58,7 @@ def publish(*, source: str, actor: Actor, now: datetime) -> tuple[WorkflowVersio
         version = WorkflowVersion.objects.create(
             workflow=workflow,
             number=workflow.latest_number + 1,
-            document=parsed.document,
+            document=checked.document,
             source=source,
             content_hash=content_hash,
             plan=plan.document(),
@@ -86,9 +101,7 @@ def _lock_workflow(name: str, *, now: datetime) -> Workflow:
     return Workflow.objects.select_for_update().get(name=name)
 
 
-def _event(
-    kind: EventKind, *, workflow: Workflow, actor: Actor, now: datetime, payload: Mapping[str, object]
-) -> Event:
+def _event(kind: EventKind, *, workflow: Workflow, actor: Actor, now: datetime, payload: Mapping[str, object]) -> Event:
     return Event(
         kind=kind,
         actor=actor,

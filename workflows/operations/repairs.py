@@ -48,9 +48,7 @@ def discard_dead_letter(*, dead_letter_id: int, actor: Actor, now: datetime, rea
         run = Run.objects.get(id=letter.run_id)
         _resolve(letter, state=DeadLetterState.DISCARDED, actor=actor, now=now)
         audit.record(
-            _event(
-                EventKind.DEAD_LETTER_DISCARDED, letter=letter, run=run, actor=actor, now=now, reason=reason
-            )
+            _event(EventKind.DEAD_LETTER_DISCARDED, letter=letter, run=run, actor=actor, now=now, reason=reason)
         )
     return letter
 
@@ -121,9 +119,7 @@ def _resolve(letter: DeadLetter, *, state: DeadLetterState, actor: Actor, now: d
     letter.save(update_fields=["state", "resolved_at", "resolved_by"])
 
 
-def _event(
-    kind: EventKind, *, letter: DeadLetter, run: Run, actor: Actor, now: datetime, reason: str = ""
-) -> Event:
+def _event(kind: EventKind, *, letter: DeadLetter, run: Run, actor: Actor, now: datetime, reason: str = "") -> Event:
     return Event(
         kind=kind,
         actor=actor,

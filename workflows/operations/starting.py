@@ -14,7 +14,7 @@ import orjson
 from django.db import transaction
 
 from audit.events import Actor, Event, EventKind, encode
-from workflows import plans, store
+from workflows import plans, store, tracing
 from workflows.core import identity, progress
 from workflows.core.definition import JsonValue
 from workflows.core.problems import Problem
@@ -58,6 +58,11 @@ def start_runs(*, workflow: str, starts: Sequence[Start], actor: Actor, now: dat
     Raises UnknownWorkflow, WorkflowDisabled, InputInvalid, StartKeyReused. Inside the caller's
     `transaction.atomic()` the runs begin when it commits, and never when it does not.
     """
+    with tracing.span_of_start(workflow):
+        return _start_runs(workflow=workflow, starts=starts, actor=actor, now=now)
+
+
+def _start_runs(*, workflow: str, starts: Sequence[Start], actor: Actor, now: datetime) -> Sequence[Started]:
     program = plans.program_of(_newest_version(workflow))
     _check_inputs(program, starts=starts)
     rows = [_row(program, start=start, actor=actor, now=now) for start in starts]
@@ -110,7 +115,7 @@ def _row(program: Program, *, start: Start, actor: Actor, now: datetime) -> RunR
         "workflow_name": program.workflow_name,
         "input": start.input,
         "correlation_id": start.correlation_id or str(run_id),
-        "traceparent": start.traceparent,
+        "traceparent": tracing.current_traceparent() or start.traceparent,
         "started_by": str(actor),
         "priority": start.priority,
         "deadline_at": None if deadline_s is None else (now + timedelta(seconds=deadline_s)).isoformat(),

@@ -1,0 +1,195 @@
+"""Judges one step of a definition: what it uses, its inputs, expressions and lengths; it builds nothing."""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+
+from workflows.core.building import expression_source
+from workflows.core.definition import JsonObject, JsonValue
+from workflows.core.durations import DurationInvalid, parse_duration
+from workflows.core.problems import Problem, path_to, suggestion
+from workflows.core.templates import TemplateInvalid, has_code, sole_source
+from workflows.expressions import (
+    Expression,
+    ExpressionInvalid,
+    Scope,
+    compile_condition,
+    compile_expression,
+    compile_value,
+)
+from workflows.schema import Schema
+
+BUILT_IN_USES: Mapping[str, JsonObject] = {
+    "python": {
+        "type": "object",
+        "required": ["call"],
+        "additionalProperties": False,
+        "properties": {
+            "call": {
+                "type": "string",
+                "description": "Name of the registered function, such as shop.book_line.",
+            },
+            "args": {"type": "object", "description": "Its arguments by name."},
+        },
+    },
+    "set": {"type": "object", "description": "The output of the step."},
+}
+"""What a step can use without any adapter: the JSON Schema of its `with`."""
+_UNCONNECTED = frozenset(BUILT_IN_USES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What a step is judged against: the steps before it, all steps, and what is installed."""
+
+    upstream: frozenset[str]
+    steps: frozenset[str]
+    uses: Mapping[str, JsonObject]
+    functions: Collection[str] | None
+
+    def scope(self, *, has_item: bool) -> Scope:
+        """This will give what the expressions of the step may refer to."""
+        return Scope(steps=self.upstream, has_item=has_item, known=self.steps)
+
+
+def step_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> Iterator[Problem]:
+    """This will give everything that is wrong with a step beyond its shape."""
+    outer = surroundings.scope(has_item=False)
+    yield from _use_problems(step, at=at, surroundings=surroundings)
+    yield from _condition_problems(step.get("if"), at=path_to(at, "if"), scope=outer)
+    yield from _for_each_problems(step, at=at, scope=outer)
+    inner = surroundings.scope(has_item="for_each" in step)
+    yield from template_problems(step.get("with"), at=path_to(at, "with"), scope=inner)
+    yield from duration_problems(step, at=at)
+
+
+def template_problems(value: JsonValue, *, at: str, scope: Scope) -> Iterator[Problem]:
+    """This will compile every template in a value, and give what does not compile."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from template_problems(item, at=path_to(at, key), scope=scope)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            yield from template_problems(item, at=path_to(at, index), scope=scope)
+    elif isinstance(value, str):
+        yield from _compile_problems(lambda: compile_value(value, scope=scope), at=at)
+
+
+def duration_problems(holder: JsonObject, *, at: str) -> Iterator[Problem]:
+    """This will judge `timeout` and the lengths inside `retry` of a step, or of `defaults`."""
+    yield from length_problems(holder, key="timeout", at=at, is_nothing_allowed=False)
+    retry = holder.get("retry")
+    if not isinstance(retry, Mapping):
+        return
+    path = path_to(at, "retry")
+    for key in ("first", "cap"):
+        yield from length_problems(retry, key=key, at=path)
+    if retry.get("budget") is not None:
+        yield from length_problems(retry, key="budget", at=path, is_nothing_allowed=False)
+    first, cap = _length(retry.get("first")), _length(retry.get("cap"))
+    if first is not None and cap is not None and first > cap:
+        yield Problem(path_to(path, "cap"), f"`cap` ({cap:g} s) is shorter than `first` ({first:g} s)")
+
+
+def length_problems(holder: JsonObject, *, key: str, at: str, is_nothing_allowed: bool = True) -> Iterator[Problem]:
+    """This will judge one length of time, if it is there."""
+    if key not in holder:
+        return
+    try:
+        seconds = parse_duration(holder[key])
+    except DurationInvalid as error:
+        yield Problem(path_to(at, key), str(error))
+        return
+    if seconds == 0 and not is_nothing_allowed:
+        yield Problem(path_to(at, key), f"`{key}` must be longer than nothing")
+
+
+def _length(value: JsonValue) -> float | None:
+    try:
+        return parse_duration(value)
+    except DurationInvalid:
+        return None
+
+
+def _use_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> Iterator[Problem]:
+    uses = step.get("uses")
+    if not isinstance(uses, str):
+        return
+    if uses not in surroundings.uses:
+        hint = suggestion(uses, known=surroundings.uses, noun="use")
+        yield Problem(path_to(at, "uses"), f"nothing called {uses!r} is installed", hint)
+        return
+    inputs = step.get("with", {})
+    yield from Schema(surroundings.uses[uses]).problems(inputs, at=path_to(at, "with"), is_open=has_code)
+    if uses == "python" and isinstance(inputs, Mapping):
+        yield from _function_problems(inputs, at=path_to(at, "with"), functions=surroundings.functions)
+    yield from _connection_problems(step, uses=uses, inputs=inputs, at=at)
+
+
+def _function_problems(inputs: JsonObject, *, at: str, functions: Collection[str] | None) -> Iterator[Problem]:
+    name, path = inputs.get("call"), path_to(at, "call")
+    if has_code(name):
+        yield Problem(path, "the function must be named here, not computed", "write its name without `${{ }}`")
+    elif functions is not None and isinstance(name, str):
+        if name not in functions:
+            hint = suggestion(name, known=functions, noun="function")
+            yield Problem(path, f"no function {name!r} is registered", hint)
+        elif isinstance(functions, Mapping):
+            schema = Schema(functions[name])
+            yield from schema.problems(inputs.get("args", {}), at=path_to(at, "args"), is_open=has_code)
+
+
+def _connection_problems(step: JsonObject, *, uses: str, inputs: JsonValue, at: str) -> Iterator[Problem]:
+    if "connection" in step and uses in _UNCONNECTED:
+        yield Problem(path_to(at, "connection"), f"{uses!r} calls no outside system", "take it out")
+    is_relative = isinstance(inputs, Mapping) and "path" in inputs and "url" not in inputs
+    if uses == "http.request" and is_relative and "connection" not in step:
+        hint = "name one, or write a whole `url` instead of `path`"
+        yield Problem(path_to(at, "with", "path"), "a `path` needs a `connection` it belongs to", hint)
+
+
+def _condition_problems(value: JsonValue, *, at: str, scope: Scope) -> Iterator[Problem]:
+    if isinstance(value, str):
+        yield from _source_problems(value, at=at, scope=scope, compile_source=compile_condition)
+
+
+def _for_each_problems(step: JsonObject, *, at: str, scope: Scope) -> Iterator[Problem]:
+    value = step.get("for_each")
+    path = path_to(at, "for_each")
+    if isinstance(value, str):
+        yield from _source_problems(value, at=path, scope=scope, compile_source=_compile_list)
+    else:
+        yield from template_problems(value, at=path, scope=scope)
+    if "parallel" in step and "for_each" not in step:
+        hint = "add `for_each`, or take `parallel` out"
+        yield Problem(path_to(at, "parallel"), "`parallel` counts items of a `for_each`, and there is none", hint)
+
+
+def _compile_list(source: str, *, scope: Scope) -> Expression:
+    expression = compile_expression(source, scope=scope)
+    if expression.returns != "dyn" and not expression.returns.startswith("list"):
+        message = f"`for_each` must give a list, this gives {expression.returns}"
+        raise ExpressionInvalid(message, source=source)
+    return expression
+
+
+def _source_problems(
+    value: str, *, at: str, scope: Scope, compile_source: Callable[..., Expression]
+) -> Iterator[Problem]:
+    try:
+        is_mixed = has_code(value) and sole_source(value) is None
+    except TemplateInvalid as error:
+        yield Problem(at, str(error))
+        return
+    if is_mixed:
+        yield Problem(at, "must be one expression, without text around it", "write it all inside `${{ }}`")
+        return
+    yield from _compile_problems(lambda: compile_source(expression_source(value), scope=scope), at=at)
+
+
+def _compile_problems(attempt: Callable[[], object], *, at: str) -> Iterator[Problem]:
+    try:
+        attempt()
+    except ExpressionInvalid as error:
+        yield Problem(at, error.message, error.hint)
+    except TemplateInvalid as error:
+        yield Problem(at, str(error))
