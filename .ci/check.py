@@ -59,9 +59,8 @@ def _passes(check: Check, environment: dict[str, str]) -> bool:
         text=True,
         check=False,
     )
-    print(
-        f"{'ok    ' if done.returncode == 0 else 'FAILED'} {check.name} ({time.monotonic() - started_at:.1f} s)"
-    )
+    verdict = "ok    " if done.returncode == 0 else "FAILED"
+    print(f"{verdict} {check.name} ({time.monotonic() - started_at:.1f} s)", flush=True)
     if done.returncode != 0:
         print(done.stdout, flush=True)
     return done.returncode == 0

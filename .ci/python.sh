@@ -17,7 +17,14 @@ find_python() {
 }
 
 if [ ! -x .venv/bin/python ]; then
-    python=$(find_python)
+    python=$(find_python 2>/dev/null) || {
+        if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null 2>&1; then
+            echo "installing python3 and python3-venv" >&2
+            { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3 python3-venv; } \
+                </dev/null >/dev/null
+        fi
+        python=$(find_python)
+    }
     "$python" -m venv .venv
 fi
 if [ ! -x .venv/bin/uv ]; then

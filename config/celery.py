@@ -1,6 +1,7 @@
 """The Celery application: how messages travel; it never decides what work is."""
 
 import os
+import signal
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,10 +9,12 @@ from celery import Celery, signals
 from celery.bootsteps import StartStopStep
 from celery.worker.consumer import Consumer
 
-from config import broker, connections, env, logs
+from config import broker, connections, env, logs, tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")  # read when the app is made, below
 _environment = env.read()
+# Checks are run at deploy; in a worker they would load the web's modules into every process.
+os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
 
 class DeclareQueues(StartStopStep):
@@ -21,6 +24,7 @@ class DeclareQueues(StartStopStep):
 
     def start(self, parent: Consumer) -> None:
         """This will declare exchanges, queues and bindings; what exists already stays as it is."""
+        assert parent.connection is not None  # the step Tasks, which we require, uses it too
         with parent.connection.channel() as channel:
             for queue in parent.app.amqp.queues.values():
                 queue(channel).declare()
@@ -67,8 +71,7 @@ def _common_settings(environment: env.Environment) -> Mapping[str, Any]:  # Any:
         "task_send_sent_event": False,
         "worker_hijack_root_logger": False,
         "worker_redirect_stdouts": False,
-        "worker_soft_shutdown_timeout": environment.soft_shutdown_s,
-        "worker_enable_soft_shutdown_on_idle": False,
+        "worker_soft_shutdown_timeout": 0,  # it would sleep its whole time; see _give_back_at_second_signal
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_pool_acquire_timeout": 10,
@@ -90,3 +93,16 @@ connections.keep_alive()
 def _configure_logging(**_: object) -> None:
     """Receiving this signal is what keeps Celery from configuring logging in its own way."""
     logs.configure(level=_environment.log_level, style=_environment.log_format)
+
+
+@signals.worker_shutting_down.connect
+def _give_back_at_second_signal(how: str, **_: object) -> None:
+    """The first SIGTERM lets the tasks under way finish; the second hands them back, as SIGQUIT does."""
+    if how == "Warm":
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGQUIT))
+
+
+@signals.celeryd_init.connect
+def _trace(**_: object) -> None:
+    """A worker is traced from its first task on."""
+    tracing.start("worker")

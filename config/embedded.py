@@ -116,7 +116,5 @@ def _socket_directory(directory: Path) -> Path:
         sockets = Path(tempfile.gettempdir()) / f"automation-{os.geteuid()}-{digest}"
     sockets.mkdir(parents=True, exist_ok=True, mode=0o700)
     if sockets.stat().st_uid != os.geteuid():
-        raise ServersError(
-            f"{sockets} belongs to somebody else: remove it, or set TMPDIR to a folder of yours"
-        )
+        raise ServersError(f"{sockets} belongs to somebody else: remove it, or set TMPDIR to a folder of yours")
     return sockets

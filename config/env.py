@@ -93,18 +93,16 @@ class Environment:
         check=_schemes("redis", "rediss", "unix"),
     )
 
-    debug: bool = _setting(
-        "Shows tracebacks to anybody: never true where others can reach it.", default=False
-    )
+    debug: bool = _setting("Shows tracebacks to anybody: never true where others can reach it.", default=False)
     allowed_hosts: tuple[str, ...] = _setting("Host names this site answers to.", default=())
-    csrf_trusted_origins: tuple[str, ...] = _setting(
-        "Origins (https://host) that may post forms.", default=()
-    )
+    csrf_trusted_origins: tuple[str, ...] = _setting("Origins (https://host) that may post forms.", default=())
     https: bool = _setting("Redirects to HTTPS, sets HSTS and marks cookies secure.", default=True)
-    trust_proxy: bool = _setting(
-        "Believes X-Forwarded-Proto: only behind a proxy that always sets it.", default=False
-    )
+    trust_proxy: bool = _setting("Believes X-Forwarded-Proto: only behind a proxy that always sets it.", default=False)
     static_manifest: bool = _setting("Serves collected, hashed static files.", default=False)
+
+    extra_apps: tuple[str, ...] = _setting(
+        "Django apps of your own: their workflows.py modules declare functions and workflows.", default=()
+    )
 
     database_conn_max_age_s: int = _setting(
         "How long a connection to PostgreSQL is kept.", default=600, unit="s", check=_at_least(0)
@@ -128,12 +126,6 @@ class Environment:
     )
     result_expires_s: int = _setting(
         "How long Redis keeps the state of a fan-out.", default=3600, unit="s", check=_at_least(60)
-    )
-    soft_shutdown_s: float = _setting(
-        "What a worker that is asked to end grants its running steps.",
-        default=30.0,
-        unit="s",
-        check=_at_least(0),
     )
     lease_s: float = _setting(
         "How long a worker that is not heard of keeps its work before others may take it.",
@@ -168,9 +160,7 @@ class Environment:
     step_output_max_bytes: int = _setting(
         "The largest output a step may have.", default=262_144, unit="bytes", check=_at_least(1024)
     )
-    for_each_max_items: int = _setting(
-        "The most items a for_each may have.", default=100_000, check=_at_least(1)
-    )
+    for_each_max_items: int = _setting("The most items a for_each may have.", default=100_000, check=_at_least(1))
     log_level: str = _setting(
         "DEBUG, INFO, WARNING or ERROR.", default="INFO", check=_one_of("DEBUG", "INFO", "WARNING", "ERROR")
     )
@@ -186,7 +176,8 @@ def read() -> Environment:
     try:
         env.seal()
     except EnvValidationError as error:
-        raise WrongSettings(error.error_messages) from error
+        problems = error.error_messages
+        raise WrongSettings(problems if isinstance(problems, Mapping) else {"environment": problems}) from error
     return Environment(**values)
 
 
@@ -209,5 +200,10 @@ def _value(*, env: Env, declared: Field[Any]) -> Any:  # Any: the type is the fi
     options = {} if declared.default is MISSING else {"default": declared.default}
     if declared.type not in (str, bool, int, float):
         return tuple(env.list(name, **options) or ())
-    parse = {str: env.str, bool: env.bool, int: env.int, float: env.float}[declared.type]
-    return parse(name, validate=check, **options)
+    if declared.type is bool:
+        return env.bool(name, **options)
+    if declared.type is int:
+        return env.int(name, validate=check, **options)
+    if declared.type is float:
+        return env.float(name, validate=check, **options)
+    return env.str(name, validate=check, **options)

@@ -15,7 +15,7 @@ from kombu import Connection
 from kombu.exceptions import KombuError
 
 LIVE, READY = "/health/live", "/health/ready"
-_LIMIT_S = 3.0
+_LIMIT_S = 3
 
 
 class HealthMiddleware:

@@ -25,7 +25,7 @@ def main() -> int:
         command = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
         print(
             f"missing: {', '.join(missing)}. On Debian or Ubuntu, as root: {command}\n"
-            "Elsewhere install PostgreSQL 15 or newer, Redis 6.2 or newer (or Valkey) and RabbitMQ 3.10 or newer.",
+            "Elsewhere install PostgreSQL 15, Redis 6.2 (or Valkey) and RabbitMQ 3.10, or newer.",
             file=sys.stderr,
         )
     return 1 if missing else 0

@@ -15,6 +15,8 @@ _SHARED: tuple[Processor, ...] = (
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
 )
+# Local variables may hold secrets: a traceback names places, never values.
+_TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 _QUIET = ("celery.worker.strategy", "celery.app.trace", "kombu", "amqp", "httpx2", "httpcore2", "urllib3")
 """Loggers that write a line or more for each message; only their warnings are kept."""
 
@@ -62,5 +64,5 @@ def settings(*, level: str, style: str) -> Mapping[str, Any]:  # Any: logging's 
 
 def _rendering(style: str) -> list[Processor]:
     if style == "console":
-        return [structlog.dev.ConsoleRenderer(colors=False)]
-    return [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        return [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
+    return [_TRACEBACKS, structlog.processors.JSONRenderer()]

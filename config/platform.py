@@ -83,8 +83,6 @@ class Platform:
             **os.environ,
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
             "HTTPS": "false",
-            "SOFT_SHUTDOWN_S": "5",
-            "REMAP_SIGTERM": "SIGQUIT",  # SIGTERM lets a worker's steps finish, a second one hands them back
             "DJANGO_SETTINGS_MODULE": "config.settings",
             **self._embedded.environment,
             **self._extra_env,
@@ -150,9 +148,7 @@ class Platform:
     @property
     def _embedded(self) -> EmbeddedServers:
         if self._servers is None:
-            raise RuntimeError(
-                "the platform is not running: use it as a context manager, or call start() first"
-            )
+            raise RuntimeError("the platform is not running: use it as a context manager, or call start() first")
         return self._servers
 
     def _start_processes(self) -> None:

@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "django_filters",
     "django_celery_beat",
+    *ENVIRONMENT.extra_apps,
 ]
 MIDDLEWARE = [
     "config.health.HealthMiddleware",
@@ -72,10 +73,11 @@ _database_options: dict[str, Any] = {  # Any: psycopg's options have many types
     "application_name": "automation",
     "prepare_threshold": 1,  # hot statements use server-side parameters and are planned once
 }
+# Hot tables swing between empty and full; a plan made while they were empty must not scan them when they are full.
+_session = ["-c enable_seqscan=off", "-c jit=off"]
 if ENVIRONMENT.database_idle_transaction_s:
-    _database_options["options"] = (
-        f"-c idle_in_transaction_session_timeout={ENVIRONMENT.database_idle_transaction_s}s"
-    )
+    _session.append(f"-c idle_in_transaction_session_timeout={ENVIRONMENT.database_idle_transaction_s}s")
+_database_options["options"] = " ".join(_session)
 _database: Any = dj_database_url.parse(  # Any: one key of its TypedDict is set below
     ENVIRONMENT.database_url,
     conn_max_age=ENVIRONMENT.database_conn_max_age_s,

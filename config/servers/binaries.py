@@ -3,6 +3,8 @@
 import importlib.util
 import os
 import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from config.servers.errors import BinaryMissing
@@ -62,11 +64,12 @@ def find_rabbitmq() -> Path:
 def find_missing_packages() -> tuple[str, ...]:
     """This will list the Debian packages that the tests need and that are not there."""
     missing: list[str] = []
-    for find in (
-        lambda: find_postgres(prefer_system=True),
-        lambda: find_redis(prefer_system=True),
+    finders: tuple[Callable[[], Path], ...] = (
+        partial(find_postgres, prefer_system=True),
+        partial(find_redis, prefer_system=True),
         find_rabbitmq,
-    ):
+    )
+    for find in finders:
         try:
             find()
         except BinaryMissing as error:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from config.servers.guard import Guard, Ward, is_alive, stop_all
+from config.servers.guard import Guard, Ward, find_descendants, is_alive, stop_all
 from config.servers.launcher import Launcher
 
 
@@ -84,8 +84,9 @@ class Child:
 
     def kill(self) -> int:
         """This will end it and its descendants at once, as a crash would, and return its exit code."""
+        rest = [-self.pid, *find_descendants(self.pid)]  # PostgreSQL's have groups of their own
         self.send_to_group(signal.SIGKILL)
         returncode = self._process.wait()
-        stop_all([Ward(target=-self.pid, signal=signal.SIGKILL, limit_s=5.0)])
+        stop_all([Ward(target=target, signal=signal.SIGKILL, limit_s=5.0) for target in rest])
         self._guard.forget(target=-self.pid)
         return returncode

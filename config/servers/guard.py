@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO
 
 _POLL_S = 0.02
+_NO_SIGNAL = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,6 +87,22 @@ def stop_all(wards: list[Ward]) -> None:
             time.sleep(_POLL_S)
 
 
+def find_descendants(pid: int) -> list[int]:
+    """This will list the processes below `pid`, those that left its group too (Linux; elsewhere none)."""
+    children: dict[int, list[int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            fields = path.read_text().rpartition(")")[2].split()
+            children.setdefault(int(fields[1]), []).append(int(path.parent.name))
+    found: list[int] = []
+    waiting = [pid]
+    while waiting:
+        below = children.get(waiting.pop(), [])
+        found += below
+        waiting += below
+    return found
+
+
 def is_alive(*, target: int) -> bool:
     """This will tell whether a process, or any process of a group, still exists (a zombie does)."""
     try:
@@ -117,9 +134,18 @@ def main() -> None:
                 wards.pop(target, None)
             case {"remove": str(path)}:
                 folders.append(path)
-    stop_all(list(wards.values()))
+    stop_all([*wards.values(), *_descendants_of(list(wards.values()))])
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _descendants_of(wards: list[Ward]) -> list[Ward]:
+    """They end with their parents; those that do not are killed when the parent's time is over."""
+    return [
+        Ward(target=pid, signal=_NO_SIGNAL, limit_s=ward.limit_s)
+        for ward in wards
+        for pid in find_descendants(abs(ward.target))
+    ]
 
 
 if __name__ == "__main__":

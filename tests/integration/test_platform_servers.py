@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 from django.db import OperationalError, connection
-from kombu import Connection
+from kombu import Connection, Queue
 
 from tests.support.environment import ROOT
 from tests.support.servers import RemoteServers
@@ -44,16 +44,14 @@ def test_redis_has_lost_everything_when_it_was_wiped(servers: RemoteServers) -> 
 
 def test_rabbitmq_has_lost_its_queues_when_it_was_wiped(servers: RemoteServers) -> None:
     with Connection(os.environ["BROKER_URL"]) as link:
-        link.default_channel.queue_declare("kept", durable=True, auto_delete=False)
+        Queue("kept")(link.channel()).declare()
     servers.rabbitmq.wipe()
     with Connection(os.environ["BROKER_URL"]) as link, pytest.raises(link.channel_errors, match="NOT_FOUND"):
-        link.default_channel.queue_declare("kept", passive=True)
+        Queue("kept")(link.channel()).queue_declare(passive=True)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_private_services_leave_nothing_behind_when_they_are_ended(
-    number: signal.Signals, tmp_path: Path
-) -> None:
+def test_private_services_leave_nothing_behind_when_they_are_ended(number: signal.Signals, tmp_path: Path) -> None:
     command = ["sh", "-c", "echo $PRIVATE_SERVICES > started; exec sleep 600"]
     process = subprocess.Popen(
         [sys.executable, "-m", "config.private_services", "--", *command],

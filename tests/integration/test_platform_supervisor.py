@@ -53,8 +53,8 @@ def test_platform_starts_a_killed_worker_again(tmp_path: Path) -> None:
         assert platform.restarts["worker0"] == 0
         platform.kill_worker(0)
         wait_until(lambda: platform.restarts["worker0"] == 1)
-        answer = urllib.request.urlopen(f"{platform.url}/health/ready", timeout=10)
-        assert answer.status == 200
+        with urllib.request.urlopen(f"{platform.url}/health/ready", timeout=10) as answer:
+            assert answer.status == 200
     assert _processes_that_mention(tmp_path) == []
 
 
@@ -71,9 +71,7 @@ def test_up_leaves_no_process_and_a_closed_secret_key_when_it_is_ended(
 
 def _plain_environment() -> dict[str, str]:
     """What a newcomer's shell has: nothing of this test session."""
-    ours = re.compile(
-        r"DATABASE_URL|BROKER_URL|REDIS_URL|SECRET_KEY|DJANGO_.*|PRIVATE_.*|HTTPS|ALLOWED_HOSTS"
-    )
+    ours = re.compile(r"DATABASE_URL|BROKER_URL|REDIS_URL|SECRET_KEY|DJANGO_.*|PRIVATE_.*|HTTPS|ALLOWED_HOSTS")
     return {name: value for name, value in os.environ.items() if not ours.fullmatch(name)}
 
 

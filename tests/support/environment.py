@@ -26,6 +26,7 @@ def set_up_django() -> None:
     Without private servers the settings are those of tools that never connect: tests that need no server run.
     """
     if "DJANGO_SETTINGS_MODULE" not in os.environ:
+        os.environ.setdefault("EXTRA_APPS", "tests.flows")
         is_private = SOCKET_VARIABLE in os.environ
         os.environ["DJANGO_SETTINGS_MODULE"] = "config.settings" if is_private else "config.static_analysis"
         if is_private:

@@ -123,7 +123,7 @@ class Processes:
         program = Program(
             name=name,
             args=[sys.executable, *args],
-            env={**os.environ, "REMAP_SIGTERM": "SIGQUIT", "LOG_LEVEL": "INFO", **(env or {})},
+            env={**os.environ, "LOG_LEVEL": "INFO", **(env or {})},
             log_path=self._directory / f"{name}.log",
             cwd=ROOT,
         )
