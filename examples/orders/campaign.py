@@ -8,7 +8,8 @@ from examples.orders.orders import Order
 from examples.orders.trail import TrailEvent
 from workflows.core.states import RunState
 
-CHUNK = 200
+CHUNK = 100
+WINDOW = 500
 KILL_AT = 0.4
 POLL_S = 0.5
 STALL_LIMIT_S = 180.0
@@ -93,16 +94,18 @@ class Surroundings:
 def carry_out(*, orders: Sequence[Order], engine: Runs, around: Surroundings) -> Result:
     """This will start a run for every order and return when all of them have ended.
 
-    A worker is killed once, when the share KILL_AT of all runs has ended. Raises Stalled.
+    At most WINDOW runs go on at once, as in a shop, where orders come one after the other. A worker is killed
+    once, when the share KILL_AT of all runs has ended. Raises Stalled.
     """
     started_at = progressed_at = around.clock()
-    chunks = _chunks(orders)
     counts = Counts(runs={}, steps=0)
+    started = 0
     killed_at: int | None = None
     while counts.ended < len(orders):
-        chunk = next(chunks, ())
-        if chunk:
+        chunk = orders[started : started + CHUNK]
+        if chunk and started + len(chunk) - counts.ended <= WINDOW:
             engine.start(chunk)
+            started += len(chunk)
         else:
             around.pause(POLL_S)
         earlier, counts, now = counts, engine.counts(), around.clock()
@@ -115,8 +118,3 @@ def carry_out(*, orders: Sequence[Order], engine: Runs, around: Surroundings) ->
             killed_at = counts.ended
             around.kill_worker()
     return Result(counts=counts, elapsed_s=around.clock() - started_at, worker_killed_at=killed_at)
-
-
-def _chunks(orders: Sequence[Order]) -> Iterator[Sequence[Order]]:
-    for begin in range(0, len(orders), CHUNK):
-        yield orders[begin : begin + CHUNK]

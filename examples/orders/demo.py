@@ -58,7 +58,7 @@ def _run(options: argparse.Namespace, *, console: Console) -> Account:
     directory: Path = options.var.resolve() / "demo" / name
     directory.mkdir(parents=True)
     orders = read_orders(limit=options.orders)
-    console.print("Starting PostgreSQL, Valkey, web, scheduler, workers, payment gateway and CRM ...")
+    console.print("Starting PostgreSQL, Valkey, web, scheduler, workers, gateway and CRM ...", soft_wrap=True)
     platform = Platform(var_dir=options.var, workers=options.workers, concurrency=options.concurrency)
     with (
         outside.running(name="gateway", directory=directory, seed=options.seed) as gateway,
@@ -66,7 +66,7 @@ def _run(options: argparse.Namespace, *, console: Console) -> Account:
         platform,
         closing(_connected(platform, name=name, gateway=gateway, crm=crm)) as engine,
     ):
-        console.print(f"Admin and API: {platform.url} (logs: {options.var}/logs)", highlight=False)
+        console.print(f"Admin and API: {platform.url} (logs: {options.var}/logs)", highlight=False, soft_wrap=True)
         with Screen(console=console, total=len(orders)) as screen:
             around = _surroundings(platform=platform, screen=screen)
             result = campaign.carry_out(orders=orders, engine=engine, around=around)

@@ -58,9 +58,7 @@ class Problem(Exception):
             "status": int(self.status),
             "detail": self.detail,
         }
-        return Response(
-            status=self.status, content=content, headers={"Content-Type": "application/problem+json"}
-        )
+        return Response(status=self.status, content=content, headers={"Content-Type": "application/problem+json"})
 
 
 async def start(*, handler: Handler, port: int) -> asyncio.Server:
@@ -119,9 +117,7 @@ async def _read(reader: asyncio.StreamReader) -> Request:
     if "transfer-encoding" in headers:
         raise Problem(status=HTTPStatus.LENGTH_REQUIRED, detail="send the body with a Content-Length")
     if not 0 <= size <= MAX_BODY_BYTES:
-        raise Problem(
-            status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail=f"a body has at most {MAX_BODY_BYTES} bytes"
-        )
+        raise Problem(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail=f"a body has at most {MAX_BODY_BYTES} bytes")
     body = await reader.readexactly(size) if size else b""
     url = urlsplit(target)
     return Request(method=method, path=url.path, query=dict(parse_qsl(url.query)), headers=headers, body=body)

@@ -162,8 +162,7 @@ class Ledger:
     def doubled_orders(self, *, kind: str) -> int:
         """This will return how many orders have more than one entry of a kind."""
         row = self._connection.execute(
-            "SELECT count(*) FROM "
-            "(SELECT 1 FROM entries WHERE kind = ? GROUP BY order_id HAVING count(*) > 1)",
+            "SELECT count(*) FROM (SELECT 1 FROM entries WHERE kind = ? GROUP BY order_id HAVING count(*) > 1)",
             (kind,),
         ).fetchone()
         return int(row[0])
@@ -171,13 +170,10 @@ class Ledger:
     def entries_of_order(self, *, kind: str, order_id: str) -> list[Entry]:
         """This will return the entries of an order, oldest first."""
         rows = self._connection.execute(
-            "SELECT id, order_id, amount_cents, payload FROM entries "
-            "WHERE kind = ? AND order_id = ? ORDER BY id",
+            "SELECT id, order_id, amount_cents, payload FROM entries WHERE kind = ? AND order_id = ? ORDER BY id",
             (kind, order_id),
         )
-        return [
-            Entry(id=row[0], order_id=row[1], amount_cents=row[2], payload=json.loads(row[3])) for row in rows
-        ]
+        return [Entry(id=row[0], order_id=row[1], amount_cents=row[2], payload=json.loads(row[3])) for row in rows]
 
 
 def read_amounts(*, path: Path, kind: str) -> Iterator[tuple[str, int]]:

@@ -40,18 +40,14 @@ class DidNotStart(Exception):
     """An outside system ended, or said nothing in time, before it listened."""
 
     def __init__(self, *, name: str, exit_code: int | None) -> None:
-        ending = (
-            f"no answer within {STARTUP_LIMIT_S:.0f} s" if exit_code is None else f"exit code {exit_code}"
-        )
+        ending = f"no answer within {STARTUP_LIMIT_S:.0f} s" if exit_code is None else f"exit code {exit_code}"
         super().__init__(f"{name} did not start ({ending}); run python -m examples.orders.{name} --help")
         self.name = name
         self.exit_code = exit_code
 
 
 @contextmanager
-def running(
-    *, name: str, directory: Path, seed: int = 0, is_well_behaved: bool = False
-) -> Iterator[OutsideSystem]:
+def running(*, name: str, directory: Path, seed: int = 0, is_well_behaved: bool = False) -> Iterator[OutsideSystem]:
     """This will run `gateway` or `crm` with a ledger in `directory`, and end it on leaving.
 
     The process is out of reach of the terminal's Ctrl-C, so that it answers until the engine has stopped,

@@ -92,9 +92,7 @@ class Service:
         idempotency_key = _idempotency_key(request)
         posting = form.posting(body=request.body, idempotency_key=idempotency_key)
         if idempotency_key in self._in_progress:
-            raise Problem(
-                status=HTTPStatus.CONFLICT, detail="a request with this Idempotency-Key is in progress"
-            )
+            raise Problem(status=HTTPStatus.CONFLICT, detail="a request with this Idempotency-Key is in progress")
         self._in_progress.add(idempotency_key)
         try:
             return await self._perform(posting, form=form)
@@ -130,9 +128,7 @@ class Service:
     def _choose_fault(self, posting: Posting) -> Fault | None:
         """This will count the request and the fault it meets. Raises Problem (422) for another payload."""
         try:
-            nth = self._ledger.note_request(
-                idempotency_key=posting.idempotency_key, fingerprint=_fingerprint(posting)
-            )
+            nth = self._ledger.note_request(idempotency_key=posting.idempotency_key, fingerprint=_fingerprint(posting))
         except OtherPayload as e:
             raise Problem(
                 status=HTTPStatus.UNPROCESSABLE_ENTITY,

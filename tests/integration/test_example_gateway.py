@@ -242,9 +242,7 @@ def test_outside_system_is_gone_when_its_parent_was_killed(tmp_path: Path) -> No
         "    print(system.port, flush=True)\n"
         "    time.sleep(60)\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True
-    ) as parent:
+    with subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         port = int(parent.stdout.readline())
         os.kill(parent.pid, signal.SIGKILL)

@@ -44,9 +44,7 @@ def test_compare_finds_what_the_model_finds(left: list[Record], right: list[Reco
 
 
 @given(left=STREAMS, right=STREAMS)
-def test_compare_mirrors_its_findings_when_the_sides_change_places(
-    left: list[Record], right: list[Record]
-) -> None:
+def test_compare_mirrors_its_findings_when_the_sides_change_places(left: list[Record], right: list[Record]) -> None:
     there = {mirrored(variance) for variance in compare(left=left, right=right)}
 
     assert there == set(compare(left=right, right=left))
@@ -60,9 +58,7 @@ def test_compare_reports_in_ascending_order_of_keys(left: list[Record], right: l
 
 
 @given(left=STREAMS, right=STREAMS)
-def test_compare_never_reads_further_ahead_than_its_findings_need(
-    left: list[Record], right: list[Record]
-) -> None:
+def test_compare_never_reads_further_ahead_than_its_findings_need(left: list[Record], right: list[Record]) -> None:
     read: list[str] = []
     for variance in compare(left=noted(left, read), right=noted(right, read)):
         ahead = {key for key in read if key > variance.key}
@@ -92,11 +88,7 @@ def model(left: list[Record], right: list[Record]) -> set[Variance]:
     found = {Variance(kind=VarianceKind.MISSING_RIGHT, key=key) for key in lefts.keys() - rights.keys()}
     found |= {Variance(kind=VarianceKind.MISSING_LEFT, key=key) for key in rights.keys() - lefts.keys()}
     for kind, side in ((VarianceKind.DUPLICATE_LEFT, lefts), (VarianceKind.DUPLICATE_RIGHT, rights)):
-        found |= {
-            Variance(kind=kind, key=key, occurrences=len(group))
-            for key, group in side.items()
-            if len(group) > 1
-        }
+        found |= {Variance(kind=kind, key=key, occurrences=len(group)) for key, group in side.items() if len(group) > 1}
     for key in lefts.keys() & rights.keys():
         found |= field_differences(lefts[key][0], rights[key][0])
     return found

@@ -18,9 +18,11 @@ class ScriptedEngine:
     pace: int
     started: list[str] = field(default_factory=list)
     ended: int = 0
+    going_on: list[int] = field(default_factory=list)
 
     def start(self, orders: Sequence[Order]) -> None:
         self.started += [order.order_id for order in orders]
+        self.going_on.append(len(self.started) - self.ended)
 
     def counts(self) -> Counts:
         self.ended = min(self.ended + self.pace, len(self.started))
@@ -62,6 +64,14 @@ def test_campaign_starts_every_order_once_and_ends_when_all_runs_have_ended() ->
     assert result.elapsed_s == world.now > 0
     assert result.steps_per_s == pytest.approx(3_000 / world.now)
     assert world.shown[-1] == 1_000
+
+
+def test_campaign_never_has_more_runs_going_on_than_its_window_when_the_engine_is_slow() -> None:
+    world = World(ScriptedEngine(pace=10))
+
+    campaign.carry_out(orders=ORDERS, engine=world.engine, around=world.around())
+
+    assert max(world.engine.going_on) == campaign.WINDOW
 
 
 def test_campaign_kills_one_worker_once_when_two_fifths_have_ended() -> None:

@@ -30,9 +30,7 @@ def test_charge_is_read_into_cents_when_it_is_complete() -> None:
         ({"tip": "1.00"}, "exactly order_id, amount, currency"),
     ],
 )
-def test_charge_is_refused_with_the_name_of_the_field_when_it_is_wrong(
-    change: dict[str, object], named: str
-) -> None:
+def test_charge_is_refused_with_the_name_of_the_field_when_it_is_wrong(change: dict[str, object], named: str) -> None:
     with pytest.raises(Problem) as refused:
         CHARGES.posting(body=json.dumps({**CHARGE, **change}).encode(), idempotency_key="k")
 
@@ -53,9 +51,7 @@ def test_booking_is_refused_when_the_charge_is_not_named() -> None:
         BOOKINGS.posting(body=json.dumps(booking).encode(), idempotency_key="k")
 
 
-@pytest.mark.parametrize(
-    ("amount", "cents"), [("0.00", 0), ("0.05", 5), ("29.33", 2933), ("244091.94", 24409194)]
-)
+@pytest.mark.parametrize(("amount", "cents"), [("0.00", 0), ("0.05", 5), ("29.33", 2933), ("244091.94", 24409194)])
 def test_amount_survives_the_way_to_cents_and_back(amount: str, cents: int) -> None:
     assert cents_of(amount) == cents
     assert amount_of(cents) == amount
