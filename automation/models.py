@@ -20,22 +20,21 @@ class ApiToken(models.Model):
     name = models.SlugField(max_length=60, help_text="What uses it, for example `shop` or `ci-deploy`.")
     prefix = models.CharField(max_length=12, editable=False, help_text="The public beginning of the token.")
     digest = models.CharField(max_length=64, unique=True, editable=False)
-    scopes = ArrayField(
-        models.CharField(max_length=30, choices=[(scope.value, scope.value) for scope in Scope])
-    )
+    scopes = ArrayField(models.CharField(max_length=30, choices=[(scope.value, scope.value) for scope in Scope]))
     created_at = models.DateTimeField(editable=False)
     created_by = models.CharField(max_length=200, editable=False, help_text="The actor, as kind:id.")
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True, editable=False, help_text="To the minute.")
     revoked_at = models.DateTimeField(null=True, editable=False)
 
+    plain = ""
+    """The token itself, on the one object that shows it after its creation; never stored."""
+
     class Meta:
         ordering = ("-id",)
         verbose_name = "API token"
         constraints = [
-            models.UniqueConstraint(
-                fields=("name",), condition=Q(revoked_at__isnull=True), name="token_name_once"
-            ),
+            models.UniqueConstraint(fields=("name",), condition=Q(revoked_at__isnull=True), name="token_name_once"),
         ]
 
     def __str__(self) -> str:
@@ -54,6 +53,12 @@ class ApiToken(models.Model):
     def is_in_force(self, *, now: datetime) -> bool:
         """This will tell whether it may be used."""
         return self.revoked_at is None and now < self.expires_at
+
+    def state(self, *, now: datetime) -> str:
+        """This will give its state in one word."""
+        if self.revoked_at is not None:
+            return "revoked"
+        return "in force" if now < self.expires_at else "expired"
 
     def must_note_use(self, *, now: datetime) -> bool:
         """This will tell whether its latest noted use is a minute old: not every request writes."""

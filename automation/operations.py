@@ -15,7 +15,7 @@ from workflows.access import Scope
 LIFE_DAYS = 90
 """How long a token lives when nobody says otherwise."""
 
-_LONGEST_LIFE = timedelta(days=366)
+LONGEST_LIFE = timedelta(days=366)
 
 
 def create_token(
@@ -23,9 +23,9 @@ def create_token(
 ) -> tuple[ApiToken, str]:
     """This will create a token and give it in plain, once: it cannot be read again. Raises TokenInvalid."""
     wanted = _checked_scopes(scopes)
-    if not now < expires_at <= now + _LONGEST_LIFE:
+    if not now < expires_at <= now + LONGEST_LIFE:
         raise TokenInvalid(
-            field="expires_at", message=f"must be in the future, at most {_LONGEST_LIFE.days} days from now"
+            field="expires_at", message=f"must be in the future, at most {LONGEST_LIFE.days} days from now"
         )
     plain = token_secret.mint()
     with transaction.atomic():
@@ -58,9 +58,7 @@ def revoke_token(*, name: str, actor: Actor, now: datetime) -> ApiToken:
             raise UnknownToken(name)
         token.revoked_at = now
         token.save(update_fields=["revoked_at"])
-        audit.record(
-            _event(EventKind.TOKEN_REVOKED, token=token, actor=actor, now=now, payload={"name": name})
-        )
+        audit.record(_event(EventKind.TOKEN_REVOKED, token=token, actor=actor, now=now, payload={"name": name}))
     return token
 
 
@@ -79,9 +77,7 @@ def _checked_scopes(scopes: Collection[str]) -> list[str]:
     return [scope.value for scope in Scope if scope in scopes]
 
 
-def _event(
-    kind: EventKind, *, token: ApiToken, actor: Actor, now: datetime, payload: Mapping[str, object]
-) -> Event:
+def _event(kind: EventKind, *, token: ApiToken, actor: Actor, now: datetime, payload: Mapping[str, object]) -> Event:
     return Event(
         kind=kind,
         actor=actor,

@@ -80,7 +80,7 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response:  # Any: as
     if details is None:
         details = _unexpected(error, request=context.get("request"))
     elif details.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        log.warning("api_unavailable", error=type(error).__name__, exc_info=error)
+        log.warning("api_unavailable", error=type(error).__name__, reason=str(error))
     return Response(
         details.document(instance=context["request"].path),
         status=details.status,
@@ -91,9 +91,7 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response:  # Any: as
 
 def unknown_path(request: HttpRequest, **_: object) -> HttpResponse:
     """This will answer a path of the API that does not exist."""
-    details = ProblemDetails(
-        status=404, word="path-unknown", detail=f"there is no {request.path}: see /api/v1/docs"
-    )
+    details = ProblemDetails(status=404, word="path-unknown", detail=f"there is no {request.path}: see /api/v1/docs")
     body = orjson.dumps(details.document(instance=request.path))
     return HttpResponse(body, status=details.status, content_type=CONTENT_TYPE)
 
@@ -115,9 +113,7 @@ def _details(error: Exception, *, context: Mapping[str, Any]) -> ProblemDetails 
     )
 
 
-def _of_framework(
-    error: APIException | Http404 | PermissionDenied, *, context: Mapping[str, Any]
-) -> ProblemDetails:
+def _of_framework(error: APIException | Http404 | PermissionDenied, *, context: Mapping[str, Any]) -> ProblemDetails:
     """The framework knows the status and the headers (WWW-Authenticate, Allow, Retry-After)."""
     response = exception_handler(error, dict(context))
     assert response is not None, "the framework handles its own errors"
@@ -130,9 +126,7 @@ def _of_framework(
         )
     detail = str(response.data["detail"]) if response.data else str(error)
     word = getattr(getattr(error, "detail", None), "code", None) or "not-found"
-    return ProblemDetails(
-        status=response.status_code, word=str(word).replace("_", "-"), detail=detail, headers=headers
-    )
+    return ProblemDetails(status=response.status_code, word=str(word).replace("_", "-"), detail=detail, headers=headers)
 
 
 def _places(detail: object, *, path: str) -> Iterator[Problem]:

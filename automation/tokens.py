@@ -6,7 +6,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from automation import operations, token_secret
+from automation import operations, queries, token_secret
 from automation.models import ApiToken
 
 _SCHEME = "Bearer"
@@ -17,7 +17,7 @@ class TokenUser(AnonymousUser):
     """Who calls with a token: authenticated, but no account of this site, with no permission of its own."""
 
     def __init__(self, token: ApiToken) -> None:
-        self.username = token.name
+        self._name = token.name
 
     @property
     def is_authenticated(self) -> bool:  # type: ignore[override]  # django-stubs: an anonymous one never is
@@ -30,7 +30,7 @@ class TokenUser(AnonymousUser):
         return False
 
     def __str__(self) -> str:
-        return self.username
+        return self._name
 
 
 class TokenAuthentication(BaseAuthentication):
@@ -57,4 +57,4 @@ def _find(parts: list[bytes]) -> ApiToken | None:
     text = b" ".join(parts[1:]).decode("latin-1")
     if not token_secret.is_token(text):
         return None
-    return ApiToken.objects.filter(digest=token_secret.digest_of(text)).first()
+    return queries.find_token(digest=token_secret.digest_of(text))

@@ -1,14 +1,15 @@
 """Publishes workflows from files, or all that are declared in Python."""
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import orjson
 from django.utils import timezone
 from rich.console import Console
 
 from automation.management.subcommand import Subcommand, bad_input, operator
-from workflows import operations, registry
+from workflows import dsl, operations
 from workflows.core.problems import DefinitionInvalid
 
 
@@ -19,6 +20,8 @@ def _add_publish(parser: argparse.ArgumentParser) -> None:
 
 
 def _publish(options: argparse.Namespace, console: Console) -> int:
+    if not options.files and not dsl.workflows():
+        console.print("no installed app declares a workflow in Python: nothing to publish", highlight=False)
     for name, source in _sources(options.files):
         try:
             version, is_new = operations.publish(source=source, actor=operator(), now=timezone.now())
@@ -29,6 +32,18 @@ def _publish(options: argparse.Namespace, console: Console) -> int:
         state = "published" if is_new else "unchanged"
         console.print(f"{version.workflow.name} v{version.number} {state}", highlight=False)
     return 0
+
+
+def _sources(files: Sequence[Path]) -> Iterator[tuple[str, str]]:
+    """Name and text of everything that is to be published."""
+    if not files:
+        for declared in dsl.workflows():
+            yield declared.origin, orjson.dumps(declared.document, option=orjson.OPT_INDENT_2).decode()
+    for file in files:
+        try:
+            yield str(file), file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise bad_input(f"{file}: {error}") from error
 
 
 SUBCOMMANDS = (

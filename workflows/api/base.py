@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from rest_framework.parsers import BaseParser
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
@@ -12,12 +13,12 @@ from workflows.api.filters import StrictFilterBackend
 from workflows.api.formats import JsonOnly, JsonParser, JsonRenderer
 
 
-class ApiViewSet(GenericViewSet):
+class ApiViewSet(GenericViewSet[Any]):
     """JSON in and out, scopes checked. `write_scope` is what anything but reading needs; None: nobody may."""
 
     permission_classes = (HasScope,)
     renderer_classes = (JsonRenderer,)
-    parser_classes = (JsonParser,)
+    parser_classes: tuple[type[BaseParser], ...] = (JsonParser,)
     content_negotiation_class = JsonOnly
     filter_backends = (StrictFilterBackend,)
     write_scope: Scope | None = None

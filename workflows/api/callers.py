@@ -26,9 +26,7 @@ class HasScope(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         """This will tell whether the caller may. Raises PermissionDenied with the scope that is missing."""
-        scope: Scope | None = (
-            Scope.RUNS_READ if request.method in _READING else getattr(view, "write_scope", None)
-        )
+        scope: Scope | None = Scope.RUNS_READ if request.method in _READING else getattr(view, "write_scope", None)
         user: AbstractBaseUser | AnonymousUser = request.user
         if scope is None or not user.is_authenticated:
             return False

@@ -1,8 +1,9 @@
 """JSON and YAML on the wire: fast, strict about what can be stored, and of limited size."""
 
+import json
 import re
 from collections.abc import Mapping
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import orjson
 from django.http import HttpRequest
@@ -11,6 +12,7 @@ from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
+from rest_framework.utils.encoders import JSONEncoder
 
 from workflows.api.errors import BodyInvalid
 
@@ -33,7 +35,10 @@ class JsonRenderer(BaseRenderer):
         """This will write the answer's body; none when there is nothing to say."""
         if data is None:
             return b""
-        return orjson.dumps(data, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+        try:
+            return orjson.dumps(data, default=_plain, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS)
+        except orjson.JSONEncodeError:  # an integer of more than 64 bits, which PostgreSQL keeps and gives back
+            return json.dumps(data, cls=JSONEncoder, ensure_ascii=False).encode()
 
 
 class JsonParser(BaseParser):
@@ -43,10 +48,10 @@ class JsonParser(BaseParser):
 
     def parse(
         self,
-        stream: BinaryIO,
+        stream: IO[Any],
         _media_type: str | None = None,
         _parser_context: Mapping[str, Any] | None = None,  # Any: as the framework declares it
-    ) -> object:
+    ) -> Any:  # Any: whatever the JSON is; the framework allows objects alone
         """This will read a request's body. Raises BodyInvalid with the place of the error."""
         raw = _body(stream)
         if _NUL.search(raw):
@@ -64,10 +69,10 @@ class YamlParser(BaseParser):
 
     def parse(
         self,
-        stream: BinaryIO,
+        stream: IO[Any],
         _media_type: str | None = None,
         _parser_context: Mapping[str, Any] | None = None,  # Any: as the framework declares it
-    ) -> object:
+    ) -> dict[str, str]:
         """This will give the text as `source`. Raises BodyInvalid when it is not UTF-8."""
         try:
             return {"source": _body(stream).decode()}
@@ -90,9 +95,11 @@ class JsonOnly(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-def _body(stream: BinaryIO) -> bytes:
+def _body(stream: IO[Any]) -> bytes:
     """Only `body` enforces DATA_UPLOAD_MAX_MEMORY_SIZE; a stream would be read to its end."""
-    return stream.body if isinstance(stream, HttpRequest) else stream.read()
+    source: Any = stream  # Any: the framework passes the request itself, which is declared to be no stream
+    body: bytes = source.body if isinstance(source, HttpRequest) else source.read()
+    return body
 
 
 def _plain(value: object) -> object:

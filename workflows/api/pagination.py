@@ -23,9 +23,8 @@ class NewestFirst(CursorPagination):
     def decode_cursor(self, request: Request) -> Cursor | None:
         """This will read the cursor. Raises NotFound when it was not made by this list."""
         cursor = super().decode_cursor(request)
-        if cursor is None or cursor.position is None:
-            return cursor
-        if self.position_form.fullmatch(cursor.position) is None:
+        position = None if cursor is None else cursor.position
+        if position is not None and self.position_form.fullmatch(str(position)) is None:
             raise NotFound(self.invalid_cursor_message)
         return cursor
 

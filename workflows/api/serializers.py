@@ -8,11 +8,12 @@ from rest_framework import serializers
 
 from audit.redaction import redacted
 from workflows import inspection
-from workflows.core.states import DeadLetterState, ItemState, RunState, StepState
+from workflows.api.state_field import StateField
+from workflows.core.states import DeadLetterState, ItemState, RunState
+from workflows.inspection import StepReportState
 from workflows.models import Attempt, DeadLetter, Item, Run, Workflow, WorkflowVersion
 
 PRIORITY_MIN, PRIORITY_MAX = -100, 100
-_STEP_STATES = [*inspection.OPEN_STATES, *StepState]
 
 
 class ProblemPlaceSerializer(serializers.Serializer[Any]):
@@ -21,9 +22,7 @@ class ProblemPlaceSerializer(serializers.Serializer[Any]):
     path = serializers.CharField(help_text="JSON path, for example `$.steps.charge.needs[0]`.")
     message = serializers.CharField()
     hint = serializers.CharField(help_text="What would be right, where that is known.")
-    line = serializers.IntegerField(
-        allow_null=True, help_text="Counts from 1; known for YAML and JSON sources."
-    )
+    line = serializers.IntegerField(allow_null=True, help_text="Counts from 1; known for YAML and JSON sources.")
     column = serializers.IntegerField(allow_null=True)
 
 
@@ -41,7 +40,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
 class SourceSerializer(serializers.Serializer[Any]):
     """A definition as text. A definition document itself, as JSON or YAML, is taken as well."""
 
-    source = serializers.CharField(trim_whitespace=False, help_text="The definition in YAML or JSON.")
+    source = serializers.CharField(  # type: ignore[assignment]  # a word of the framework, but ours on the wire
+        trim_whitespace=False, help_text="The definition in YAML or JSON."
+    )
 
 
 class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
@@ -82,7 +83,7 @@ class VersionDetailSerializer(VersionSerializer):
 class CheckSerializer(serializers.Serializer[Any]):
     """What a check has found."""
 
-    is_valid = serializers.BooleanField()
+    valid = serializers.BooleanField()
     problems = ProblemPlaceSerializer(many=True)
 
 
@@ -100,15 +101,29 @@ class StartSerializer(serializers.Serializer[Any]):
     )
 
 
-class StartedSerializer(serializers.ModelSerializer[Run]):
-    """A run that exists now."""
+class StartedSerializer(serializers.Serializer[Any]):
+    """A run that exists now; `started_answer` writes it without building fields, for this is the hot answer."""
 
-    workflow = serializers.CharField(source="workflow_name")
-    state = serializers.ChoiceField(choices=list(RunState))
+    id = serializers.UUIDField(help_text="UUID version 7: ordered by time.")
+    workflow = serializers.CharField()
+    state = StateField(RunState)
+    correlation_id = serializers.CharField()
+    started_by = serializers.CharField(help_text="The actor, as kind:id.")
+    priority = serializers.IntegerField()
+    created_at = serializers.DateTimeField()
 
-    class Meta:
-        model = Run
-        fields = ("id", "workflow", "state", "correlation_id", "started_by", "priority", "created_at")
+
+def started_answer(run: Run) -> dict[str, object]:
+    """This will give the answer that StartedSerializer documents."""
+    return {
+        "id": run.id,
+        "workflow": run.workflow_name,
+        "state": run.state,
+        "correlation_id": run.correlation_id,
+        "started_by": run.started_by,
+        "priority": run.priority,
+        "created_at": run.created_at,
+    }
 
 
 class RunSerializer(serializers.ModelSerializer[Run]):
@@ -116,7 +131,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
 
     workflow = serializers.CharField(source="workflow_name")
     version = serializers.IntegerField(source="version.number")
-    state = serializers.ChoiceField(choices=list(RunState))
+    state = StateField(RunState)
 
     class Meta:
         model = Run
@@ -170,7 +185,7 @@ class StepSerializer(serializers.Serializer[Any]):
     needs = serializers.ListField(child=serializers.CharField())
     lane = serializers.CharField()
     segment = serializers.IntegerField()
-    state = serializers.ChoiceField(choices=_STEP_STATES)
+    state = StateField(StepReportState)
     attempts = serializers.IntegerField()
     output = serializers.JSONField(allow_null=True)
     error = serializers.JSONField(allow_null=True)
@@ -188,7 +203,7 @@ class StepListSerializer(serializers.Serializer[Any]):
 class ItemSerializer(serializers.ModelSerializer[Item]):
     """One item of a for_each."""
 
-    state = serializers.ChoiceField(choices=list(ItemState))
+    state = StateField(ItemState)
 
     class Meta:
         model = Item
@@ -249,7 +264,7 @@ class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
 
     run = serializers.UUIDField(source="run_id")
     workflow = serializers.CharField(source="workflow_name")
-    state = serializers.ChoiceField(choices=list(DeadLetterState))
+    state = StateField(DeadLetterState)
 
     class Meta:
         model = DeadLetter

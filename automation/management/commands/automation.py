@@ -5,14 +5,18 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError
 from rich.console import Console
 
-from automation.management import scheduler
+from automation.errors import AutomationError
+from automation.management import dead_letters, publishing, runs, scheduler, tokens, trail
 from automation.management.subcommand import Parser, bad_input
 from workflows.errors import WorkflowError
 
-_GROUPS = (scheduler,)
+_GROUPS = (publishing, runs, dead_letters, tokens, trail, scheduler)
+_FILE_WIDTH = 240
+"""Columns of a table that is written to a file or a pipe."""
 
 
 class Command(BaseCommand):
@@ -27,19 +31,20 @@ class Command(BaseCommand):
             dest="subcommand", required=True, metavar="COMMAND", prog=parser.prog, parser_class=Parser
         )
         for subcommand in (subcommand for group in _GROUPS for subcommand in group.SUBCOMMANDS):
-            subparser = subparsers.add_parser(
-                subcommand.name, help=subcommand.help, description=subcommand.help
-            )
+            subparser = subparsers.add_parser(subcommand.name, help=subcommand.help, description=subcommand.help)
             subcommand.add_arguments(subparser)
-            subparser.set_defaults(run=subcommand.run)
+            subparser.set_defaults(handler=subcommand.run)
 
     def handle(self, *_args: object, **options: Any) -> None:  # Any: argparse knows no types
         """This will run the subcommand. Raises CommandError, with code 2 when what was asked for is wrong."""
-        console = Console(file=sys.stdout, no_color=options["no_color"], soft_wrap=True)
-        run: Callable[[argparse.Namespace, Console], int] = options.pop("run")
+        width = None if sys.stdout.isatty() else _FILE_WIDTH
+        console = Console(file=sys.stdout, no_color=options["no_color"], soft_wrap=True, width=width)
+        handler: Callable[[argparse.Namespace, Console], int] = options.pop("handler")
         try:
-            code = run(argparse.Namespace(**options), console)
-        except WorkflowError as error:
+            code = handler(argparse.Namespace(**options), console)
+        except (WorkflowError, AutomationError) as error:
             raise bad_input(str(error)) from error
+        except OperationalError as error:
+            raise CommandError(f"the database does not answer: {' '.join(str(error).split())}") from error
         if code:
             raise SystemExit(code)

@@ -43,9 +43,7 @@ class DeadLetterViewSet(ApiViewSet):
         )
         return Response(DeadLetterSerializer(letter).data)
 
-    @extend_schema(
-        request=DiscardSerializer, responses={200: DeadLetterSerializer, **problems(400, 404, 409)}
-    )
+    @extend_schema(request=DiscardSerializer, responses={200: DeadLetterSerializer, **problems(400, 404, 409)})
     def discard(self, request: Request, dead_letter_id: int) -> Response:
         """Give it up; its run stays failed."""
         wanted = DiscardSerializer(data=request.data)

@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from audit.events import Actor
 from workflows import operations, queries
 from workflows.access import Scope
-from workflows.api import idempotency, tracing
+from workflows.api import correlation, idempotency
 from workflows.api.answers import answer_header, header, problems
 from workflows.api.base import ApiViewSet
 from workflows.api.callers import actor_of
@@ -28,16 +28,15 @@ from workflows.api.serializers import (
     RunSerializer,
     StartedSerializer,
     StartSerializer,
+    started_answer,
 )
 from workflows.models import Run
 
 _HEADERS = [
-    header(
-        idempotency.HEADER, "A unique string in double quotes; the same request again gives the same run."
-    ),
-    header(tracing.CORRELATION_HEADER, "Connects the run with what caused it; else the trace id is taken."),
+    header(idempotency.HEADER, "A unique string in double quotes; the same request again gives the same run."),
+    header(correlation.HEADER, "Connects the run with what caused it; else the trace id is taken."),
     header("traceparent", "W3C trace context."),
-    answer_header(tracing.CORRELATION_HEADER, "The correlation id of the run."),
+    answer_header(correlation.HEADER, "The correlation id of the run."),
     answer_header(idempotency.REPLAYED_HEADER, "`true` when the run was started by an earlier request."),
 ]
 
@@ -85,22 +84,20 @@ class RunViewSet(ApiViewSet):
         wanted = CancelSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         reason = wanted.validated_data["reason"]
-        return _detail(
-            operations.cancel_run(run_id=run_id, actor=actor_of(request), now=timezone.now(), reason=reason)
-        )
+        return _detail(operations.cancel_run(run_id=run_id, actor=actor_of(request), now=timezone.now(), reason=reason))
 
 
 def _start(request: Request, *, wanted: StartSerializer, actor: Actor) -> operations.Start:
     given = request.headers.get(idempotency.HEADER)
     if given is None and getattr(settings, "API_REQUIRE_IDEMPOTENCY_KEY", False):
         raise IdempotencyKeyMissing
-    traceparent = tracing.current_traceparent(request.headers.get("traceparent"))
+    traceparent = correlation.parse_traceparent(request.headers.get("traceparent"))
     return operations.Start(
         input=wanted.validated_data["input"],
         # Keys of different callers are different keys.
         key=None if given is None else f"{actor}:{idempotency.parse_key(given)}",
-        correlation_id=tracing.correlation_id(
-            header=request.headers.get(tracing.CORRELATION_HEADER), traceparent=traceparent
+        correlation_id=correlation.correlation_id(
+            header=request.headers.get(correlation.HEADER), traceparent=traceparent
         ),
         traceparent=traceparent,
         priority=wanted.validated_data["priority"],
@@ -120,15 +117,15 @@ def _as_started(run_id: UUID, *, workflow: str, start: operations.Start, actor: 
 
 
 def _answer(run: Run, *, is_new: bool) -> Response:
-    headers = {tracing.CORRELATION_HEADER: run.correlation_id, "Location": reverse("run", args=[run.id])}
+    headers = {correlation.HEADER: run.correlation_id, "Location": reverse("run", args=[run.id])}
     if not is_new:
         headers[idempotency.REPLAYED_HEADER] = "true"
     return Response(
-        StartedSerializer(run).data,
+        started_answer(run),
         status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
         headers=headers,
     )
 
 
 def _detail(run: Run) -> Response:
-    return Response(RunDetailSerializer(run).data, headers={tracing.CORRELATION_HEADER: run.correlation_id})
+    return Response(RunDetailSerializer(run).data, headers={correlation.HEADER: run.correlation_id})

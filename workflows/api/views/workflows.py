@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import orjson
 from django.urls import reverse
 from django.utils import timezone
-from drf_spectacular.utils import OpenApiRequest, OpenApiTypes, extend_schema
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiRequest, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -53,14 +54,10 @@ class WorkflowViewSet(ApiViewSet):
         """Read one workflow."""
         return Response(WorkflowSerializer(queries.get_workflow(name=name)).data)
 
-    @extend_schema(
-        request=_BODY, responses={201: VersionSerializer, 200: VersionSerializer, **problems(400, 422)}
-    )
+    @extend_schema(request=_BODY, responses={201: VersionSerializer, 200: VersionSerializer, **problems(400, 422)})
     def create(self, request: Request) -> Response:
         """Publish a definition: 201 with a new version, 200 when the newest version has this content."""
-        version, is_new = operations.publish(
-            source=_source(request), actor=actor_of(request), now=timezone.now()
-        )
+        version, is_new = operations.publish(source=_source(request), actor=actor_of(request), now=timezone.now())
         place = reverse("workflow-version", args=[version.workflow.name, version.number])
         return Response(
             VersionSerializer(version).data,
@@ -74,8 +71,8 @@ class WorkflowViewSet(ApiViewSet):
         try:
             operations.check(_source(request))
         except DefinitionInvalid as error:
-            return Response(CheckSerializer({"is_valid": False, "problems": error.problems}).data)
-        return Response(CheckSerializer({"is_valid": True, "problems": []}).data)
+            return Response(CheckSerializer({"valid": False, "problems": error.problems}).data)
+        return Response(CheckSerializer({"valid": True, "problems": []}).data)
 
     @extend_schema(request=None, responses={200: WorkflowSerializer, **problems(404)})
     def enable(self, request: Request, name: str) -> Response:
@@ -88,9 +85,7 @@ class WorkflowViewSet(ApiViewSet):
         return self._switch(request, name=name, is_enabled=False)
 
     def _switch(self, request: Request, *, name: str, is_enabled: bool) -> Response:
-        workflow = operations.set_enabled(
-            name=name, is_enabled=is_enabled, actor=actor_of(request), now=timezone.now()
-        )
+        workflow = operations.set_enabled(name=name, is_enabled=is_enabled, actor=actor_of(request), now=timezone.now())
         return Response(WorkflowSerializer(workflow).data)
 
 
@@ -107,7 +102,7 @@ class VersionViewSet(ApiViewSet):
         return self.page_of(queries.versions_of(workflow=queries.get_workflow(name=name)))
 
     @extend_schema(responses={200: VersionDetailSerializer, **problems(404)})
-    def retrieve(self, request: Request, name: str, number: int) -> Response:
+    def retrieve(self, _request: Request, name: str, number: int) -> Response:
         """Read one version with its definition and the segments it was cut into."""
         workflow = queries.get_workflow(name=name)
         version = queries.versions_of(workflow=workflow).filter(number=number).first()

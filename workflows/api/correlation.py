@@ -2,11 +2,9 @@
 
 import re
 
-from opentelemetry import trace
-
 from workflows.api.errors import CorrelationIdInvalid
 
-CORRELATION_HEADER = "X-Correlation-ID"
+HEADER = "X-Correlation-ID"
 _CORRELATION = re.compile(r"[\x21-\x7e]{1,200}")
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 
@@ -36,11 +34,3 @@ def parse_traceparent(header: str | None) -> str:
     if header is None or _TRACEPARENT.fullmatch(header) is None:
         return ""
     return header
-
-
-def current_traceparent(header: str | None) -> str:
-    """This will give the trace context a run goes on with: that of this request's span, else the caller's."""
-    context = trace.get_current_span().get_span_context()
-    if not context.is_valid:
-        return parse_traceparent(header)
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
