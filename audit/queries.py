@@ -17,9 +17,14 @@ def page(*, after_id: int = 0, limit: int = 1000) -> QuerySet[AuditEvent]:
     return AuditEvent.objects.filter(id__gt=after_id).order_by("id")[:limit]
 
 
-def walk(*, size: int = 1000) -> Iterator[AuditEvent]:
-    """This will walk through the whole trail in the order of ids, `size` events in memory at a time."""
-    after_id = 0
+def latest_id() -> int:
+    """This will give the id of the latest event, 0 when there is none."""
+    latest: int | None = AuditEvent.objects.order_by("-id").values_list("id", flat=True).first()
+    return latest or 0
+
+
+def walk(*, after_id: int = 0, size: int = 1000) -> Iterator[AuditEvent]:
+    """This will walk through the trail behind `after_id` in the order of ids, `size` events in memory at a time."""
     while events := list(page(after_id=after_id, limit=size)):
         yield from events
         after_id = events[-1].id

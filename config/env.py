@@ -151,6 +151,15 @@ class Environment:
         unit="s",
         check=_at_least(1),
     )
+    dispatch_window: int = _setting(
+        "How many messages may wait in the queue of a lane; the rest waits in the database.",
+        default=200,
+        unit="messages",
+        check=_at_least(1),
+    )
+    api_require_idempotency_key: bool = _setting(
+        "Refuses to start a run over the API without an Idempotency-Key.", default=False
+    )
     carry_grace_s: float = _setting(
         "How long a segment on another lane waits for the wake-up its Celery canvas brings.",
         default=2.0,

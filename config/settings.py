@@ -5,7 +5,7 @@ from typing import Any
 
 import dj_database_url
 
-from config import env
+from config import broker, env
 
 ENVIRONMENT = env.read()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -92,6 +92,9 @@ LEASE_S = ENVIRONMENT.lease_s
 SHIFT_S = ENVIRONMENT.shift_s
 DISPATCH_AGAIN_S = ENVIRONMENT.dispatch_again_s
 DISPATCH_AGAIN_CAP_S = ENVIRONMENT.dispatch_again_cap_s
+DISPATCH_WINDOW = ENVIRONMENT.dispatch_window
+DEAD_QUEUE = broker.DEAD
+API_REQUIRE_IDEMPOTENCY_KEY = ENVIRONMENT.api_require_idempotency_key
 CARRY_GRACE_S = ENVIRONMENT.carry_grace_s
 STEP_OUTPUT_MAX_BYTES = ENVIRONMENT.step_output_max_bytes
 FOR_EACH_MAX_ITEMS = ENVIRONMENT.for_each_max_items

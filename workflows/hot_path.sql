@@ -37,7 +37,7 @@ from item join run using (id);
 -- The lock holds for one statement; schedulers that run beside each other take different rows.
 with due as (
     select id from workflows_activation
-    where due_at <= now()
+    where due_at <= now() and lane = any(%(lanes)s::text[])
     order by priority desc, due_at
     limit %(limit)s
     for update skip locked
@@ -185,10 +185,12 @@ select count(*), pg_notify('workflows_due', '') from released;
 
 -- name: renew
 -- Extends the leases of a worker that is alive and busy; gives the ones it still holds.
+-- What it has given back, or what waits for a retry, has no owner and stays as it is.
 update workflows_activation as activation
 set due_at = now() + make_interval(secs => %(lease_s)s), state = 'leased', wait_reason = 'running'
 from jsonb_to_recordset(%(holds)s::jsonb) as hold(id bigint, epoch int)
 where activation.id = any(%(ids)s::bigint[]) and activation.id = hold.id and activation.epoch = hold.epoch
+    and activation.owner <> ''
 returning activation.id;
 
 -- name: take_items
@@ -222,8 +224,7 @@ order by item.index;
 -- The items that a puller holds and has not ended: what its successor goes on with after a loss.
 select item.index, item.value, item.attempt, item.previous_delay_s, item.started_at
 from workflows_item as item
-where item.run_id = %(run_id)s and item.step = %(step)s and item.state in ('ready', 'running')
-    and item.due_at is null
+where item.run_id = %(run_id)s and item.step = %(step)s and item.state = 'ready'
     and (item.index >= %(first)s and item.index < %(until)s)
 order by item.index;
 
@@ -237,9 +238,12 @@ order by item.index;
 
 -- name: take_waiting_items
 -- Hands items to a puller whose time to be tried again has come.
+with holder as (
+    select id from workflows_activation where id = %(id)s and epoch = %(epoch)s for update
+)
 update workflows_item as item
 set state = 'running', due_at = null, slot = %(slot)s
-from (
+from holder, (
     select index from workflows_item
     where run_id = %(run_id)s and step = %(step)s and due_at <= now()
     order by due_at

@@ -1,10 +1,11 @@
 """Reads of the engine's tables, each with a named order; they change nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from workflows.core.definition import JsonValue
 from workflows.core.plan import Plan
@@ -96,3 +97,19 @@ def newest_dead_letters(*, state: str | None, workflow: str | None, limit: int) 
     wanted = {"state": state, "workflow_name": workflow}
     letters = DeadLetter.objects.filter(**{name: value for name, value in wanted.items() if value is not None})
     return letters.order_by("-id")[:limit]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """How far runs that belong together are: runs by state, and steps that have ended."""
+
+    runs: Mapping[str, int]
+    steps: int
+
+
+def tally(*, correlation_id: str) -> Tally:
+    """This will count the runs of one correlation id and their ended steps."""
+    runs = Run.objects.filter(correlation_id=correlation_id)
+    by_state = runs.order_by("state").values_list("state").annotate(number=Count("id"))
+    steps = Step.objects.filter(run__correlation_id=correlation_id).count()
+    return Tally(runs=dict(by_state), steps=steps)

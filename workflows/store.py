@@ -208,9 +208,9 @@ def start_runs(*, runs: Sequence[RunRow], entries: Sequence[EntryRow]) -> frozen
     return frozenset(rows[0][0] or ())
 
 
-def take_due(*, limit: int, again_s: float, again_cap_s: float) -> Sequence[Due]:
-    """This will take up to `limit` activations that must be dispatched now, urgent ones first."""
-    params = {"limit": limit, "again_s": again_s, "again_cap_s": again_cap_s}
+def take_due(*, lanes: Sequence[str], limit: int, again_s: float, again_cap_s: float) -> Sequence[Due]:
+    """This will take up to `limit` activations of `lanes` that must be dispatched now, urgent ones first."""
+    params = {"lanes": list(lanes), "limit": limit, "again_s": again_s, "again_cap_s": again_cap_s}
     return [Due(*row) for row in statements.run("take_due", params)]
 
 
@@ -281,10 +281,10 @@ def held_items(*, run_id: UUID, step: str, first: int, until: int, slot: int) ->
     return [*held, *(item for item in retries if item.index not in known)]
 
 
-def take_waiting_items(*, run_id: UUID, step: str, slot: int, limit: int) -> Sequence[HeldItem]:
-    """This will take items whose next attempt is due, longest due first."""
-    params = {"run_id": run_id, "step": step, "slot": slot, "limit": limit}
-    return _items("take_waiting_items", params)
+def take_waiting_items(*, run_id: UUID, step: str, hold: HoldRow, slot: int, limit: int) -> Sequence[HeldItem]:
+    """This will take the items that are longest due, in their order; none when the puller lost its lease."""
+    params = {"run_id": run_id, "step": step, "slot": slot, "limit": limit, **hold}
+    return sorted(_items("take_waiting_items", params), key=lambda item: item.index)
 
 
 def end_items(

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import orjson
 from django.db import connections
-from django.db.models import Count
 from django.utils import timezone
 
 from audit import queries as audit
@@ -17,7 +16,7 @@ from examples.orders.trail import TrailEvent
 from integrations import operations as integrations
 from integrations.connections import ConnectionSpec
 from workflows import operations as workflows
-from workflows.models import Run, Step
+from workflows import queries
 
 DEFINITION = Path(__file__).parent / "order.yaml"
 
@@ -28,6 +27,7 @@ class DjangoEngine:
     def __init__(self, *, campaign: str, base_urls: Mapping[str, str]) -> None:
         """This will save the connections (by name) and publish the workflow; both change nothing twice."""
         self._campaign = campaign
+        self._first_event = audit.latest_id()
         self._actor = Actor(kind=ActorKind.SYSTEM, id="demo")
         now = timezone.now()
         for name, base_url in base_urls.items():
@@ -52,14 +52,12 @@ class DjangoEngine:
 
     def counts(self) -> Counts:
         """This will say how far the runs of this campaign are."""
-        runs = Run.objects.filter(correlation_id=self._campaign)
-        by_state = runs.order_by("state").values_list("state").annotate(number=Count("id"))
-        steps = Step.objects.filter(run__correlation_id=self._campaign)
-        return Counts(runs=dict(by_state), steps=steps.count())
+        tally = queries.tally(correlation_id=self._campaign)
+        return Counts(runs=tally.runs, steps=tally.steps)
 
     def trail(self) -> Iterator[TrailEvent]:
         """This will read the audit events of this campaign's runs, earliest first."""
-        for row in audit.walk():
+        for row in audit.walk(after_id=self._first_event):
             if row.correlation_id == self._campaign and row.subject_type == "run":
                 yield TrailEvent(
                     kind=row.kind,

@@ -28,6 +28,7 @@ class Parcel:
 
     canvas: Signature[None]
     refs: tuple[ActivationRef, ...]
+    lane: str
     is_plain: bool
 
 
@@ -69,7 +70,7 @@ def _plain(dues: Sequence[Due], *, lane: str, programs: Mapping[int, Program]) -
 
 def _parcel(dues: Sequence[Due], *, lane: str) -> Parcel:
     refs = tuple(due.ref for due in dues)
-    return Parcel(canvas=wake([_wire(ref) for ref in refs], lane=lane), refs=refs, is_plain=True)
+    return Parcel(canvas=wake([_wire(ref) for ref in refs], lane=lane), refs=refs, lane=lane, is_plain=True)
 
 
 def _shaped(shape: Shape, *, dues: Sequence[Due], program: Program) -> Parcel:
@@ -85,7 +86,7 @@ def _shaped(shape: Shape, *, dues: Sequence[Due], program: Program) -> Parcel:
         canvas = chain(header[0], body) if len(header) == 1 else chord(header, body)
     else:
         canvas = header[0] if len(header) == 1 else group(header)
-    return Parcel(canvas=canvas, refs=refs, is_plain=len(header) == 1)
+    return Parcel(canvas=canvas, refs=refs, lane=heads[0].lane, is_plain=len(header) == 1)
 
 
 def _branch(due: Due, *, segments: Sequence[int], carries: Sequence[int], program: Program) -> Signature[None]:

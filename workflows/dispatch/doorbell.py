@@ -17,10 +17,11 @@ class Doorbell:
 
     def wait(self, timeout_s: float) -> None:
         """This will return at the first ring, or after `timeout_s`; rings that came together count as one."""
-        listener = self._open()
-        if timeout_s > 0:
-            for _ in listener.notifies(timeout=timeout_s, stop_after=1):
-                pass
+        with connection.wrap_database_errors:
+            listener = self._open()
+            if timeout_s > 0:
+                for _ in listener.notifies(timeout=timeout_s, stop_after=1):
+                    pass
 
     def close(self) -> None:
         """This will end the connection; the next wait makes a new one."""

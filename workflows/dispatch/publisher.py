@@ -7,9 +7,11 @@ from typing import Any
 
 import structlog
 from celery import Celery
+from django.conf import settings
 from kombu import Connection
 
 from workflows.dispatch.canvas import Parcel
+from workflows.dispatch.window import Window
 from workflows.store import ActivationRef
 
 log = structlog.get_logger(__name__)
@@ -82,6 +84,8 @@ class Publisher:
         self._connection: Connection | None = None
         self._producer: Any = None  # kombu's producer has no types
         self._confirms: _Confirms | None = None
+        self.lanes: Sequence[str] = [name for name in app.amqp.queues if name != settings.DEAD_QUEUE]
+        self._window = Window(lanes=self.lanes, size=settings.DISPATCH_WINDOW, depth=self._depth)
 
     def __enter__(self) -> "Publisher":
         return self
@@ -103,6 +107,15 @@ class Publisher:
             log.warning("dispatch_failed", parcels=len(parcels), exc_info=True)
             self.close()
             return [ref for parcel in parcels for ref in parcel.refs]
+
+    def open_lanes(self) -> Sequence[str]:
+        """This will give the lanes whose queues have room; none while the broker is away."""
+        try:
+            return self._window.open_lanes()
+        except Exception:  # the broker is away: what is due waits in the database
+            log.warning("broker_away", exc_info=True)
+            self.close()
+            return ()
 
     def close(self) -> None:
         """This will end the connection; the next send makes a new one."""
@@ -126,10 +139,16 @@ class Publisher:
             self._connection = connection
         return self._connection
 
+    def _depth(self, lane: str) -> int:
+        self._open()
+        answer = self._producer.channel.queue_declare(queue=lane, passive=True)
+        return int(answer.message_count)
+
     def _send(self, parcels: Sequence[Parcel]) -> Sequence[ActivationRef]:
         connection = self._open()
         failed: list[Parcel] = []
         for parcel in parcels:
+            self._window.note_sent(parcel.lane, messages=len(parcel.refs) if not parcel.is_plain else 1)
             if parcel.is_plain:
                 result = parcel.canvas.apply_async(producer=self._producer, mandatory=True)
                 if self._confirms is not None:

@@ -5,7 +5,7 @@ row is taken by one of them. Nothing is held in memory, so it may be killed at a
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 from django.conf import settings
@@ -23,11 +23,17 @@ _TAKE = 500
 _UNSENT_AGAIN_S = 1.0
 _SWEEP_EVERY_S = 1.0
 _AWAY_S = 0.5
+_BLOCKED_S = 0.02
 
 
-def dispatch_due(publisher: Publisher) -> int:
-    """This will send a wake-up for up to 500 due activations; gives how many were taken."""
-    dues = store.take_due(limit=_TAKE, again_s=settings.DISPATCH_AGAIN_S, again_cap_s=settings.DISPATCH_AGAIN_CAP_S)
+def dispatch_due(publisher: Publisher, *, lanes: Sequence[str]) -> int:
+    """This will send a wake-up for up to 500 due activations of `lanes`; gives how many were taken."""
+    dues = store.take_due(
+        lanes=lanes,
+        limit=_TAKE,
+        again_s=settings.DISPATCH_AGAIN_S,
+        again_cap_s=settings.DISPATCH_AGAIN_CAP_S,
+    )
     if not dues:
         return 0
     programs: dict[int, Program] = {
@@ -45,15 +51,23 @@ def run(*, publisher: Publisher, doorbell: Doorbell, is_stopping: Callable[[], b
     swept_at = 0.0
     while not is_stopping():
         try:
-            taken = dispatch_due(publisher)
+            lanes = publisher.open_lanes()
+            taken = dispatch_due(publisher, lanes=lanes)
             if time.monotonic() - swept_at >= _SWEEP_EVERY_S:
                 sweeps.sweep(now=timezone.now())
                 swept_at = time.monotonic()
             if taken < _TAKE:
-                due_s = store.next_due_s()
-                doorbell.wait(_SWEEP_EVERY_S if due_s is None else min(due_s, _SWEEP_EVERY_S))
+                doorbell.wait(_pause_s(is_blocked=len(lanes) < len(publisher.lanes)))
         except DatabaseError:
             log.warning("database_away", exc_info=True)
             connection.close()
             doorbell.close()
             time.sleep(_AWAY_S)
+
+
+def _pause_s(*, is_blocked: bool) -> float:
+    """Until the next thing is due; while a lane is full, what is due is not asked for."""
+    due_s = store.next_due_s()
+    if due_s is None:
+        return _SWEEP_EVERY_S
+    return min(max(due_s, _BLOCKED_S if is_blocked else 0.0), _SWEEP_EVERY_S)
