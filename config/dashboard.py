@@ -80,7 +80,7 @@ def hour_bars(hours: Sequence[Hour]) -> Sequence[HourBar]:
 
 def _hour_bar(hour: Hour, *, x: float, share: float, most: int) -> HourBar:
     number = hour.started.number
-    failed = min(hour.failed, number)
+    failed = min(hour.failed.number, number)
     height = max(_CHART_HEIGHT * number / most, 2.0 if number else 0.0)
     failed_height = max(_CHART_HEIGHT * failed / most, 2.0 if failed else 0.0)
     return HourBar(
@@ -93,7 +93,7 @@ def _hour_bar(hour: Hour, *, x: float, share: float, most: int) -> HourBar:
         failed_height=f"{failed_height:.1f}",
         label=f"{hour.begins_at:%H:%M}" if hour.begins_at.hour % 4 == 0 else "",
         filter=f"{hour.begins_at:%Y-%m-%dT%H}",
-        title=f"{hour.begins_at:%Y-%m-%d %H:%M}: {hour.started} started, {failed} of them failed",
+        title=f"{hour.begins_at:%Y-%m-%d %H:%M}: {hour.started} started, {hour.failed} of them failed",
     )
 
 

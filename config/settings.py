@@ -6,6 +6,7 @@ from typing import Any
 import dj_database_url
 
 from config import broker, env
+from config.theme import UNFOLD  # noqa: F401  the admin's theme, read by django-unfold
 
 ENVIRONMENT = env.read()
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -153,15 +154,6 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
-}
-
-# The admin
-UNFOLD = {
-    "SITE_TITLE": "Automation",
-    "SITE_HEADER": "Automation",
-    "SITE_SYMBOL": "account_tree",
-    "SHOW_HISTORY": True,
-    "SHOW_VIEW_ON_SITE": False,
 }
 
 # Static files: collected and hashed in an image, found where they are on a developer's machine

@@ -112,6 +112,7 @@ class Run(models.Model):
             models.Index(fields=("workflow_name", "-id"), name="run_by_workflow"),
             models.Index(fields=("-id",), condition=Q(state=RunState.RUNNING), name="run_running"),
             models.Index(fields=("-id",), condition=Q(state=RunState.FAILED), name="run_failed"),
+            models.Index(fields=("-id",), condition=Q(state=RunState.CANCELLED), name="run_cancelled"),
             models.Index(
                 fields=("deadline_at",),
                 condition=Q(state=RunState.RUNNING, deadline_at__isnull=False),

@@ -10,15 +10,15 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, F, Min, OuterRef, Q, QuerySet
+from django.db.models import Case, Count, F, Min, OuterRef, Q, QuerySet, Value, When
 from django.db.models.functions import JSONObject
 
 from workflows.core import identity
 from workflows.core.states import ActivationState, DeadLetterState, RunState
 from workflows.models import Activation, DeadLetter, Run, Workflow
 
-RUNS_PER_HOUR_CAP = 5_000
-RUNS_PER_WORKFLOW_CAP = 500
+RUNS_PER_HOUR_CAP = 10_000
+RUNS_PER_WORKFLOW_CAP = 300
 _COUNT_CAP = 10_000
 _FAILURES_CAP = 5_000
 _ACTIVATIONS_CAP = 20_000
@@ -41,7 +41,7 @@ class Hour:
 
     begins_at: datetime
     started: Tally
-    failed: int
+    failed: Tally
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +61,7 @@ class Failing:
     """A workflow with failed runs, and the latest of them."""
 
     workflow_name: str
-    failed: int
+    failed: Tally
     run_id: UUID
     error: Mapping[str, object]
     failed_at: datetime
@@ -94,8 +94,14 @@ def runs_per_hour(*, now: datetime, hours: int = 24) -> Sequence[Hour]:
     """This will count the runs of the last hours, oldest first; the last one is the current hour so far."""
     current = now.replace(minute=0, second=0, microsecond=0)
     begins = [current - timedelta(hours=back) for back in reversed(range(hours))]
-    failed = _failed_per_hour(after=begins[0])
-    return [Hour(begins_at=begin, started=_started_within(begin, hours=1), failed=failed[begin]) for begin in begins]
+    return [
+        Hour(
+            begins_at=begin,
+            started=_within(Run.objects.all(), begin),
+            failed=_within(Run.objects.filter(state=RunState.FAILED), begin),
+        )
+        for begin in begins
+    ]
 
 
 def lanes() -> Sequence[Lane]:
@@ -122,12 +128,13 @@ def failing_workflows(*, now: datetime, within: timedelta, limit: int = 6) -> Se
     ids: dict[str, list[UUID]] = {}
     for run_id, name in _failed(after=now - within).values_list("id", "workflow_name")[:_FAILURES_CAP]:
         ids.setdefault(name, []).append(run_id)
+    is_capped = sum(len(found) for found in ids.values()) == _FAILURES_CAP
     worst = sorted(ids, key=lambda name: (-len(ids[name]), name))[:limit]
     latest = Run.objects.only("error", "ended_at", "created_at").in_bulk([ids[name][0] for name in worst])
     return [
         Failing(
             workflow_name=name,
-            failed=len(ids[name]),
+            failed=Tally(len(ids[name]), is_capped=is_capped),
             run_id=run.id,
             error=run.error or {},
             failed_at=run.ended_at or run.created_at,
@@ -138,16 +145,18 @@ def failing_workflows(*, now: datetime, within: timedelta, limit: int = 6) -> Se
 
 
 def with_recent_runs(workflows: QuerySet[Workflow], *, now: datetime) -> QuerySet[Workflow]:
-    """This will add `recent_states` (of the latest runs of 24 hours) and `latest_run` to workflows."""
+    """This will add `recent_states` (of the latest runs; "" when older than 24 hours) and `latest_run` to workflows."""
     runs = Run.objects.filter(workflow_name=OuterRef("name")).order_by("-id")
-    recent = runs.filter(id__gte=since(now - timedelta(hours=24))).values("state")[:RUNS_PER_WORKFLOW_CAP]
+    # A condition on the id would lead the planner to read all runs of the day instead of those of the workflow.
+    is_recent = When(id__gte=since(now - timedelta(hours=24)), then=F("state"))
+    recent = runs.values(recent=Case(is_recent, default=Value("")))[:RUNS_PER_WORKFLOW_CAP]
     latest = runs.values(row=JSONObject(id=F("id"), state=F("state"), created_at=F("created_at")))[:1]
     return workflows.annotate(recent_states=ArraySubquery(recent), latest_run=ArraySubquery(latest))
 
 
 def count_states(states: Iterable[str]) -> Sequence[tuple[RunState, int]]:
     """This will count states in the order of `RunState`, without those that do not occur."""
-    counts = Counter(states)
+    counts = Counter(state for state in states if state)
     return [(state, counts[state]) for state in RunState if counts[state]]
 
 
@@ -155,14 +164,9 @@ def _failed(*, after: datetime) -> QuerySet[Run]:
     return Run.objects.filter(state=RunState.FAILED, id__gte=since(after)).order_by("-id")
 
 
-def _failed_per_hour(*, after: datetime) -> Counter[datetime]:
-    times = _failed(after=after).values_list("created_at", flat=True)[:_FAILURES_CAP]
-    return Counter(time.replace(minute=0, second=0, microsecond=0) for time in times)
-
-
-def _started_within(begin: datetime, *, hours: int) -> Tally:
-    runs = Run.objects.filter(id__gte=since(begin), id__lt=since(begin + timedelta(hours=hours)))
-    return _tally(runs, cap=RUNS_PER_HOUR_CAP)
+def _within(runs: QuerySet[Run], begin: datetime) -> Tally:
+    end = begin + timedelta(hours=1)
+    return _tally(runs.filter(id__gte=since(begin), id__lt=since(end)), cap=RUNS_PER_HOUR_CAP)
 
 
 def _tally(rows: QuerySet[Run] | QuerySet[DeadLetter], *, cap: int = _COUNT_CAP) -> Tally:

@@ -8,6 +8,7 @@ from workflows import expressions, validation
 from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.plan import Plan, restore_plan
 from workflows.core.problems import Problem
+from workflows.core.states import FailureKind
 from workflows.models import WorkflowVersion
 from workflows.schema import Schema
 
@@ -53,16 +54,24 @@ class Program:
         """This will check a run's input against the workflow's schema; `prefix` begins each path."""
         return () if self.input_schema is None else self.input_schema.problems(value, at=prefix)
 
-    def calls_outside(self, segment: int) -> bool:
-        """This will tell whether a segment may take long: it calls other systems, or works on items."""
+    def goes_alone(self, segment: int) -> bool:
+        """This will tell whether a segment shares no wake-up with others.
+
+        It may take long (it calls other systems, or works on items), or has a step that a loss would end for good:
+        when a worker dies, nobody knows which of the segments in its hands had begun.
+        """
         part = self.plan.segments[segment]
-        return part.is_map or any(not is_inside(self.steps[step].step.uses) for step in part.steps)
+        return part.is_map or not all(_may_be_lost(self.steps[step].step) for step in part.steps)
 
     def references_from(self, *, segment: int, position: int) -> frozenset[str]:
         """This will give the earlier steps whose results the rest of a segment looks at."""
         rest = self.plan.segments[segment].steps[position:]
         wanted = frozenset().union(*(self.steps[step].references for step in rest))
         return wanted - frozenset(rest)
+
+
+def _may_be_lost(step: StepDefinition) -> bool:
+    return is_inside(step.uses) and step.retry.attempts > 1 and FailureKind.LOST in step.retry.on
 
 
 @lru_cache(maxsize=512)

@@ -63,6 +63,7 @@ class Items:
     """The items of a `for_each`: how many in which state, and the earliest ones (of one state, if asked)."""
 
     total: int
+    started_at: datetime
     counts: Mapping[str, int]
     rows: Sequence[Item]
 
@@ -82,11 +83,13 @@ class StepStory:
     """One step of the run.
 
     `state` is how it ended, or else one of: running, ready, retrying, waiting, pending, not_reached.
+    `started_at` is the start of its first attempt (of its latest round), `latest_at` that of its latest one.
     """
 
     definition: StepDefinition
     state: str
     started_at: datetime | None
+    latest_at: datetime | None
     ended_at: datetime | None
     attempts: int
     output: Text
@@ -222,7 +225,8 @@ def _step(
         return StepStory(
             definition=definition,
             state=row.state,
-            started_at=row.started_at,
+            started_at=_first_start(row.started_at, failures=failures, items=items),
+            latest_at=row.started_at,
             ended_at=row.ended_at,
             attempts=row.attempts,
             output=_text(row, "output_text"),
@@ -231,10 +235,12 @@ def _step(
             waits=waits,
             items=items,
         )
+    latest = min((wait.since for wait in waits), default=None)
     return StepStory(
         definition=definition,
         state=_open_state(run, waits=waits),
-        started_at=min((wait.since for wait in waits), default=None),
+        started_at=_first_start(latest, failures=failures, items=items),
+        latest_at=latest,
         ended_at=None,
         attempts=max((wait.attempt for wait in waits if wait.is_running), default=len(failures)),
         output=Text(None),
@@ -243,6 +249,13 @@ def _step(
         waits=waits,
         items=items,
     )
+
+
+def _first_start(latest: datetime | None, *, failures: Sequence[Attempt], items: Items | None) -> datetime | None:
+    round_ = max((attempt.round for attempt in failures), default=0)
+    starts = [attempt.started_at for attempt in failures if attempt.round == round_]
+    starts += [latest, None if items is None else items.started_at]
+    return min((start for start in starts if start is not None), default=None)
 
 
 def _open_state(run: Run, *, waits: Sequence[Wait]) -> str:
@@ -271,7 +284,9 @@ def _items(run: Run, *, item_state: str) -> Mapping[str, Items]:
             )
             .order_by("index")[:ITEMS]
         )
-        found[fanout.step] = Items(total=fanout.total, counts=dict(counts), rows=list(shown))
+        found[fanout.step] = Items(
+            total=fanout.total, started_at=fanout.started_at, counts=dict(counts), rows=list(shown)
+        )
     return found
 
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
@@ -16,7 +17,6 @@ from automation.management.subcommand import Subcommand, bad_input, operator
 from workflows import inspection, operations, queries
 from workflows.core.definition import JsonValue
 from workflows.core.states import RunState
-from workflows.models import Run
 
 _POLL_S = 0.05
 _COLOURS: Mapping[str, str] = {
@@ -89,7 +89,7 @@ def _runs(options: argparse.Namespace, console: Console) -> int:
             f"{run.workflow_name} v{run.version.number}",
             _coloured(run.state),
             f"{run.created_at:%Y-%m-%d %H:%M:%S}",
-            _seconds(run),
+            _seconds(run.created_at, run.ended_at),
             run.started_by,
         )
     console.print(table)
@@ -103,7 +103,10 @@ def _add_run(parser: argparse.ArgumentParser) -> None:
 def _show(options: argparse.Namespace, console: Console) -> int:
     run = queries.get_run(run_id=options.run)
     console.print(
-        f"{run.workflow_name} v{run.version.number}", _coloured(run.state), f"in {_seconds(run)} s", highlight=False
+        f"{run.workflow_name} v{run.version.number}",
+        _coloured(run.state),
+        f"in {_seconds(run.created_at, run.ended_at)} s",
+        highlight=False,
     )
     for name, value in (("input", run.input), ("output", run.output), ("error", run.error)):
         if value is not None:
@@ -164,8 +167,8 @@ def _coloured(state: str) -> str:
     return f"[{colour}]{state}[/{colour}]" if colour else state
 
 
-def _seconds(run: Run) -> str:
-    return f"{((run.ended_at or timezone.now()) - run.created_at).total_seconds():.2f}"
+def _seconds(created_at: datetime, ended_at: datetime | None) -> str:
+    return f"{((ended_at or timezone.now()) - created_at).total_seconds():.2f}"
 
 
 def _json(value: object) -> str:

@@ -193,9 +193,7 @@ def test_call_says_that_it_happened_when_the_answer_is_not_the_json_it_claims(ht
     ],
     ids=["declared", "streamed", "compressed"],
 )
-def test_call_says_that_it_happened_when_the_answer_is_too_large(
-    httpserver: HTTPServer, response: Response
-) -> None:
+def test_call_says_that_it_happened_when_the_answer_is_too_large(httpserver: HTTPServer, response: Response) -> None:
     answer(httpserver, response)
 
     with pytest.raises(Refused, match=r"happened .* larger than the 1000 bytes") as refusal:
@@ -220,3 +218,13 @@ def test_call_never_guesses_at_an_answer_it_cannot_decode(httpserver: HTTPServer
 
     with pytest.raises((Refused, Unknown)):
         attempt(httpserver, method="POST")
+
+
+@pytest.mark.parametrize("secret", ["s3cret\n", "s3crét"])
+def test_call_never_repeats_a_header_that_cannot_be_sent(httpserver: HTTPServer, secret: str) -> None:
+    with pytest.raises(Refused, match="a header holds") as refusal:
+        attempt(httpserver, method="POST", secret=secret)
+
+    assert "s3cr" not in refusal.value.message
+    assert refusal.value.__cause__ is None
+    assert httpserver.log == []

@@ -161,11 +161,15 @@ def peer() -> Iterator[Peer]:
 
 
 def attempt(
-    *, base_url: str, timeout_s: float = 5.0, read_timeout_s: float = 5.0, **inputs: object
+    *,
+    base_url: str,
+    timeout_s: float = 5.0,
+    read_timeout_s: float = 5.0,
+    inputs: Mapping[str, object] | None = None,
 ) -> object:
     """This will make one attempt; a POST unless the test says otherwise."""
     return http_request.call(
-        inputs={"path": "/charges", "method": "POST", **inputs},
+        inputs={"path": "/charges", "method": "POST", **(inputs or {})},
         connection=ConnectionSettings(
             name="shop", base_url=base_url, allow_private=True, read_timeout_s=read_timeout_s
         ),
@@ -180,9 +184,9 @@ def attempt(
     )
 
 
-def attempt_at(peer: Peer, **inputs: object) -> object:
+def attempt_at(peer: Peer, inputs: Mapping[str, object] | None = None) -> object:
     """This will make one attempt at the peer, of at most half a second."""
-    return attempt(base_url=f"http://127.0.0.1:{peer.port}", timeout_s=0.5, **inputs)
+    return attempt(base_url=f"http://127.0.0.1:{peer.port}", timeout_s=0.5, inputs=inputs)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +211,7 @@ def test_call_never_claims_to_know_when_a_request_was_sent_and_not_answered(
     peer.behaviours = [behaviour]
 
     with pytest.raises(failure) as failed:
-        attempt_at(peer, **inputs)
+        attempt_at(peer, inputs)
 
     assert type(failed.value) is failure
     assert failed.value.repeatable is repeatable
@@ -313,7 +317,7 @@ def test_call_checks_the_certificate_against_the_name_of_the_url_not_the_address
         thread = threading.Thread(target=serve, args=(server,))
         thread.start()
         port = server.getsockname()[1]
-        output = attempt(base_url=f"https://localhost:{port}", method="GET")
+        output = attempt(base_url=f"https://localhost:{port}", inputs={"method": "GET"})
         with pytest.raises(Unavailable, match=r"(?i)certificate"):
             attempt(base_url=f"https://127.0.0.1:{port}")
         thread.join(timeout=10)
@@ -343,9 +347,7 @@ def test_child_process_opens_its_own_connection_after_a_fork(peer: Peer) -> None
     root = Path(http.__file__).parent.parent
     code = FORKING.format(root=str(root), url=f"http://127.0.0.1:{peer.port}")
 
-    finished = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
 
     assert finished.returncode == 0, finished.stderr
     assert len(set(peer.ports)) == 2

@@ -49,9 +49,7 @@ def simulate(plan: Plan, *, oracle: Mapping[str, StepState], order: random.Rando
     under_way: list[tuple[int, int]] = []
 
     def go_on() -> None:
-        active = {
-            step for segment, position in under_way for step in plan.segments[segment].steps[position:]
-        }
+        active = {step for segment, position in under_way for step in plan.segments[segment].steps[position:]}
         follows = advance(plan, ended=history.ended, active=active)
         history.ended.update(follows.decided)
         for entry in follows.ready:

@@ -46,9 +46,7 @@ def test_value_without_templates_is_itself(value: JsonValue) -> None:
 
 
 @given(JSON, TEXT, TEXT)
-def test_whole_template_keeps_the_value_and_mixed_text_writes_it(
-    value: JsonValue, before: str, after: str
-) -> None:
+def test_whole_template_keeps_the_value_and_mixed_text_writes_it(value: JsonValue, before: str, after: str) -> None:
     assume("$" not in before + after)
     whole = compile_value("${{ input }}", scope=SCOPE)
     mixed = compile_value(f"{before}${{{{ input }}}}{after}x", scope=SCOPE)
@@ -79,13 +77,9 @@ def test_path_read_without_cel_agrees_with_cel(value: dict[str, JsonValue], path
 
 
 @given(NESTED, st.lists(st.lists(NAMES, min_size=1, max_size=4), min_size=1, max_size=4))
-def test_handing_over_only_what_is_named_changes_no_result(
-    value: dict[str, JsonValue], paths: list[list[str]]
-) -> None:
+def test_handing_over_only_what_is_named_changes_no_result(value: dict[str, JsonValue], paths: list[list[str]]) -> None:
     fields = [".".join(["input", *path]) for path in paths]
-    narrow = compile_expression(
-        " || ".join(f"(has({field}) && {field} == 1)" for field in fields), scope=SCOPE
-    )
+    narrow = compile_expression(" || ".join(f"(has({field}) && {field} == 1)" for field in fields), scope=SCOPE)
     whole = compile_expression(f"size(input) >= 0 && ({narrow.source})", scope=SCOPE)
 
     def outcome(expression: object) -> object:
@@ -98,9 +92,7 @@ def test_handing_over_only_what_is_named_changes_no_result(
 
 
 @given(NESTED, st.lists(st.lists(NAMES, max_size=4), max_size=4))
-def test_pick_keeps_what_is_selected_and_adds_nothing(
-    value: dict[str, JsonValue], paths: list[list[str]]
-) -> None:
+def test_pick_keeps_what_is_selected_and_adds_nothing(value: dict[str, JsonValue], paths: list[list[str]]) -> None:
     picked = pick(value, selection_of(tuple(path) for path in paths))
 
     for path in paths:

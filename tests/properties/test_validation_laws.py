@@ -16,9 +16,7 @@ SCALARS = (
     st.none()
     | st.booleans()
     | st.integers(-5, 2000)
-    | st.sampled_from(
-        ["set", "python", "a", "b", "5m", "x y", "${{ input.x }}", "${{ steps.a.output }}", "${{"]
-    )
+    | st.sampled_from(["set", "python", "a", "b", "5m", "x y", "${{ input.x }}", "${{ steps.a.output }}", "${{"])
 )
 KEYS = st.sampled_from(
     ["name", "steps", "input", "output", "deadline", "defaults", "retry", "needs", "uses", "with"]
@@ -35,8 +33,7 @@ def acyclic_needs(draw: st.DrawFn) -> dict[str, list[str]]:
     """This will give up to 12 steps, each with needs among those before it, in any order."""
     count = draw(st.integers(1, 12))
     needs = {
-        f"s{number}": sorted(draw(st.sets(st.integers(0, number - 1)))) if number else []
-        for number in range(count)
+        f"s{number}": sorted(draw(st.sets(st.integers(0, number - 1)))) if number else [] for number in range(count)
     }
     shuffled = draw(st.permutations(sorted(needs)))
     return {step: [f"s{need}" for need in needs[step]] for step in shuffled}
@@ -59,9 +56,7 @@ def test_upstream_is_everything_reachable_over_needs(needs: dict[str, list[str]]
     upstream = upstream_of(needs)
 
     assert find_cycles(needs) == ()
-    assert {step: set(steps) for step, steps in upstream.items()} == {
-        step: reachable(needs, step) for step in needs
-    }
+    assert {step: set(steps) for step, steps in upstream.items()} == {step: reachable(needs, step) for step in needs}
 
 
 @given(acyclic_needs())
@@ -72,9 +67,7 @@ def test_a_step_may_look_at_exactly_what_is_upstream(needs: dict[str, list[str]]
         steps[step] = {"uses": "set", "needs": needs[step], "with": looks}
         problems = find_problems({"name": "x", "steps": steps}, uses={})
 
-        assert {problem.path.rpartition(".")[2] for problem in problems} == set(needs) - reachable(
-            needs, step
-        )
+        assert {problem.path.rpartition(".")[2] for problem in problems} == set(needs) - reachable(needs, step)
 
 
 @given(acyclic_needs(), st.data())

@@ -78,9 +78,7 @@ def test_expression_in_the_docs_gives_what_they_say() -> None:
     scope = Scope(steps=frozenset({"charge"}), has_item=True)
     rows = [line.split(" => ") for line in table.splitlines()]
 
-    given = [
-        compile_expression(source.strip(), scope=scope).evaluate(json.loads(context)) for source, _ in rows
-    ]
+    given = [compile_expression(source.strip(), scope=scope).evaluate(json.loads(context)) for source, _ in rows]
     assert given == [json.loads(wanted) for _, wanted in rows]
 
 

@@ -72,9 +72,7 @@ def test_workflow_gives_the_document_one_would_write_by_hand() -> None:
             when="none_failed",
         )
         flow.set("sum", {"count": expr("steps.lines.output.size()"), "charge": charge.output.body["id"]})
-        flow.step(
-            "notify", uses="http.request", needs=["charge", lines], inputs={"url": "https://x"}, timeout=5
-        )
+        flow.step("notify", uses="http.request", needs=["charge", lines], inputs={"url": "https://x"}, timeout=5)
         flow.output({"charge": charge.output.body.id, "state": lines.state})
 
     by_hand = parse_document("""

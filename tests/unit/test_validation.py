@@ -288,9 +288,7 @@ def test_a_definition_may_have_a_thousand_steps_and_no_more() -> None:
 def test_published_schema_is_a_schema_and_accepts_what_validation_accepts() -> None:
     document: JsonObject = {
         "name": "x",
-        "steps": {
-            "a": {"uses": "http.request", "with": {"url": "${{ input.u }}", "method": "${{ input.m }}"}}
-        },
+        "steps": {"a": {"uses": "http.request", "with": {"url": "${{ input.u }}", "method": "${{ input.m }}"}}},
     }
     schema = published_schema({**BUILT_IN_USES, **USES})
 

@@ -101,8 +101,8 @@ def follow(plan: Plan, *, segment: Segment, position: int, state: StepState) -> 
 
 
 def run_state_of(states: Mapping[str, StepState]) -> RunState:
-    """This will give the final state of a run whose steps have all ended: failed if any step failed."""
-    if StepState.FAILED in states.values():
+    """This will give the final state of a run whose steps have all ended: failed if any failed or was stopped."""
+    if any(state in (StepState.FAILED, StepState.CANCELLED) for state in states.values()):
         return RunState.FAILED
     return RunState.SUCCEEDED
 

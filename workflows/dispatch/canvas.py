@@ -57,7 +57,7 @@ def _plain(dues: Sequence[Due], *, lane: str, programs: Mapping[int, Program]) -
     size = max(1, min(BATCH_MAX, len(dues) // _BATCH_SHARE))
     batch: list[Due] = []
     for due in dues:
-        if due.was_lost or programs[due.version_id].calls_outside(due.segment):
+        if due.was_lost or programs[due.version_id].goes_alone(due.segment):
             yield _parcel([due], lane=lane)
             continue
         batch.append(due)

@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import re
 import threading
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
@@ -19,11 +18,11 @@ from workflows.core.context import StepContext
 from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed, Outcome, Succeeded
 from workflows.core.states import FailureKind
+from workflows.core.storable import holds_nul, readable
 from workflows.execution.timeouts import StepTimeout, time_limit
 
 log = structlog.get_logger(__name__)
 _loops = threading.local()
-_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")  # the escape itself, not a text that shows it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,8 +42,8 @@ def perform(call: Call) -> Outcome:
     except CallFailed as failure:
         return Failed(
             kind=FailureKind(failure.kind),
-            message=failure.message,
-            evidence=failure.evidence,
+            message=readable(failure.message),
+            evidence=_evidence(failure),
             requested_delay_s=failure.retry_after_s,
             is_repeatable=failure.repeatable,
             payload=call.inputs,
@@ -55,7 +54,7 @@ def perform(call: Call) -> Outcome:
     except Exception as error:  # the border to other people's code: every error becomes an outcome
         log.warning("step_raised", step=call.context.step, run_id=call.context.run_id, exc_info=error)
         message = f"{type(error).__name__}: {error}"
-        return Failed(kind=FailureKind.ERROR, message=message[:2000], payload=call.inputs)
+        return Failed(kind=FailureKind.ERROR, message=readable(message[:2000]), payload=call.inputs)
     return sized_output(output, payload=call.inputs)
 
 
@@ -72,9 +71,20 @@ def sized_output(output: object, *, payload: JsonValue) -> Outcome:
             "and return where they are",
             payload=payload,
         )
-    if _NUL.search(text):
+    if holds_nul(text):
         return _unusable("its output holds a NUL character, which PostgreSQL cannot store", payload=payload)
     return Succeeded(output=orjson.loads(text), text=text.decode())
+
+
+def _evidence(failure: CallFailed) -> Mapping[str, object]:
+    """Evidence helps a person: what cannot be stored as it is, is kept as text."""
+    as_text = {"text": readable(repr(failure.evidence))[:2000]}
+    try:
+        json_text = orjson.dumps(failure.evidence, default=repr, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        return as_text
+    kept: Mapping[str, object] = orjson.loads(json_text)
+    return as_text if holds_nul(json_text) else kept
 
 
 def _unusable(message: str, *, payload: JsonValue) -> Failed:

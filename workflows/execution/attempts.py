@@ -10,6 +10,7 @@ from workflows import tracing
 from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed, Outcome, Skipped
 from workflows.core.states import FailureKind
+from workflows.core.storable import readable
 from workflows.execution import actions
 from workflows.execution.actions import Call
 from workflows.execution.cursor import Cursor
@@ -76,4 +77,4 @@ def _mapping(inputs: JsonValue) -> Mapping[str, JsonValue]:
 
 
 def _refused(failure: ExpressionFailed) -> Failed:
-    return Failed(kind=FailureKind.REFUSED, message=str(failure))
+    return Failed(kind=FailureKind.REFUSED, message=readable(str(failure)))

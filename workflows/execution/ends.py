@@ -12,6 +12,7 @@ from workflows.core.definition import JsonObject, JsonValue
 from workflows.core.outcome import Failed
 from workflows.core.progress import Follow
 from workflows.core.states import FailureKind, RunState, StepState
+from workflows.core.storable import holds_nul, readable
 from workflows.execution.cursor import Cursor
 from workflows.expressions import ExpressionFailed
 from workflows.store import StepRow
@@ -127,12 +128,11 @@ def decided_event(cursor: Cursor, *, step: str, state: StepState, at: datetime) 
 def run_end(cursor: Cursor, *, state: RunState, error: JsonObject | None, at: datetime) -> RunEnd:
     """This will close a run: its output is evaluated now; an output that cannot be makes the run fail."""
     output: JsonValue = None
-    if state is RunState.SUCCEEDED and cursor.program.output is not None:
-        try:
-            output = cursor.program.output.evaluate(cursor.context)
-        except ExpressionFailed as failure:
+    if state is RunState.SUCCEEDED:
+        output, problem = _output(cursor)
+        if problem is not None:
             state = RunState.FAILED
-            error = {"kind": FailureKind.REFUSED.value, "message": f"output: {failure}", "step": None}
+            error = {"kind": FailureKind.REFUSED.value, "message": f"output: {problem}", "step": None}
     columns: RunColumns = {
         "state": state.value,
         "output": output,
@@ -146,3 +146,16 @@ def run_end(cursor: Cursor, *, state: RunState, error: JsonObject | None, at: da
         payload["failure"] = error["kind"]
         payload["step"] = error["step"]
     return RunEnd(columns=columns, event=cursor.event(_RUN_EVENTS[state], at=at, **payload))
+
+
+def _output(cursor: Cursor) -> tuple[JsonValue, str | None]:
+    """The output of a run that has succeeded, or why it has none."""
+    if cursor.program.output is None:
+        return None, None
+    try:
+        output = cursor.program.output.evaluate(cursor.context)
+    except ExpressionFailed as failure:
+        return None, readable(str(failure))
+    if holds_nul(store.dump(output).encode()):
+        return None, "it holds a NUL character, which PostgreSQL cannot store"
+    return output, None

@@ -15,6 +15,7 @@ from workflows.core import progress
 from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed
 from workflows.core.states import ActivationState, FailureKind, ItemState, StepState, WaitReason
+from workflows.core.storable import holds_nul
 from workflows.execution import frontier
 from workflows.execution.cursor import Cursor
 from workflows.execution.ends import StepEnd
@@ -46,6 +47,8 @@ def open_items(cursor: Cursor) -> Sequence[Cursor] | None:
     if len(values) > settings.FOR_EACH_MAX_ITEMS:
         message = f"for_each gave {len(values)} items: at most {settings.FOR_EACH_MAX_ITEMS} are allowed"
         return _refuse(cursor, message=message, at=now)
+    if holds_nul(store.dump(values).encode()):
+        return _refuse(cursor, message="for_each gave a NUL character, which PostgreSQL cannot store", at=now)
     if not values:
         return frontier.end_step(_end(cursor, state=StepState.SUCCEEDED, at=now))
     return None if _store(cursor, values=values, now=now) else ()

@@ -27,6 +27,7 @@ from workflows.models import Activation, Run, Step
 from workflows.store import StepRow
 
 log = structlog.get_logger(__name__)
+_STOPPED = {"kind": "cancelled", "message": "a step was stopped before it ended, and never done", "step": None}
 
 
 def end_step(end: StepEnd) -> Sequence[Cursor]:
@@ -39,22 +40,21 @@ def end_step(end: StepEnd) -> Sequence[Cursor]:
             going = _end_step(end)
             is_ours = True
     if not is_ours:
-        note_discarded(end)
+        note_discarded(end.cursor, state=end.state, at=end.ended_at)
     return going
 
 
-def note_discarded(end: StepEnd) -> None:
+def note_discarded(cursor: Cursor, *, state: StepState, at: datetime) -> None:
     """This will record that a result came too late: the run was ended, or somebody else had the lease."""
-    cursor = end.cursor
-    log.warning("result_discarded", run_id=str(cursor.claim.run_id), step=cursor.step.id, state=end.state.value)
+    log.warning("result_discarded", run_id=str(cursor.claim.run_id), step=cursor.step.id, state=state.value)
     with transaction.atomic():
         audit.record_encoded(
             cursor.event(
                 EventKind.STEP_DISCARDED,
-                at=end.ended_at,
+                at=at,
                 step=cursor.step.id,
                 attempt=cursor.attempt,
-                state=end.state.value,
+                state=state.value,
             )
         )
 
@@ -108,9 +108,9 @@ def _end_step(end: StepEnd) -> Sequence[Cursor]:
 
 
 def _without_known(end: StepEnd) -> StepEnd:
-    """After a requeue, what ran behind the failed step before is not decided or run again."""
+    """After a requeue, what ran behind the failed step before, or still runs, is not decided or run again."""
     cursor, follow = end.cursor, end.follow
-    known = queries.step_states(run_id=cursor.claim.run_id)
+    known = _active_steps(cursor) | queries.step_states(run_id=cursor.claim.run_id).keys()
     decided = tuple((step, state) for step, state in follow.decided if step not in known)
     position = follow.position
     if position is not None and cursor.segment.steps[position] in known:
@@ -121,8 +121,9 @@ def _without_known(end: StepEnd) -> StepEnd:
 def end_segment(cursor: Cursor, *, at: datetime) -> Sequence[Cursor]:
     """This will end the cursor's activation inside the open transaction and start what waited for it."""
     Activation.objects.filter(id=cursor.claim.id).delete()
-    states = queries.step_states(run_id=cursor.claim.run_id)
+    # In this order: a branch that goes on in between is seen as active, never as neither active nor ended.
     active = _active_steps(cursor)
+    states = queries.step_states(run_id=cursor.claim.run_id)
     follows = progress.advance(cursor.program.plan, ended=states, active=active)
     _decide(cursor, decided=follows.decided, at=at)
     if follows.run_state is not None and not active:
@@ -132,9 +133,10 @@ def end_segment(cursor: Cursor, *, at: datetime) -> Sequence[Cursor]:
 
 
 def _active_steps(cursor: Cursor) -> Set[str]:
-    others = Activation.objects.filter(run_id=cursor.claim.run_id).values_list("segment", "position")
+    others = Activation.objects.filter(run_id=cursor.claim.run_id).exclude(id=cursor.claim.id)
     segments = cursor.program.plan.segments
-    return {step for segment, position in others for step in segments[segment].steps[position:]}
+    places = others.values_list("segment", "position")
+    return {step for segment, position in places for step in segments[segment].steps[position:]}
 
 
 def _decide(cursor: Cursor, *, decided: Sequence[tuple[str, StepState]], at: datetime) -> None:
@@ -151,7 +153,7 @@ def _decide(cursor: Cursor, *, decided: Sequence[tuple[str, StepState]], at: dat
 def _close(cursor: Cursor, *, state: RunState, at: datetime) -> None:
     error = None
     if state is RunState.FAILED:
-        error = queries.first_error(run_id=cursor.claim.run_id)
+        error = queries.first_error(run_id=cursor.claim.run_id) or _STOPPED
     if cursor.program.output is not None:
         wanted = cursor.program.output.references
         cursor.results.update(queries.results_of(run_id=cursor.claim.run_id, steps=wanted, plan=cursor.program.plan))

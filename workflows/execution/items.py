@@ -7,18 +7,18 @@ with exactly those. Results of short items share a commit; a long one never wait
 import random
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 from django.utils import timezone
 
 from audit.events import EncodedEvent, EventKind
-from workflows import store
+from workflows import plans, store
 from workflows.core import retry
-from workflows.core.outcome import LOST, Failed, Outcome, Succeeded
-from workflows.core.states import ItemState
-from workflows.execution import attempts, dead_letters, fanout
+from workflows.core.outcome import Failed, Outcome, Succeeded
+from workflows.core.states import FailureKind, ItemState, StepState
+from workflows.execution import attempts, dead_letters, fanout, frontier, losses
 from workflows.execution.cursor import Cursor
 from workflows.models import Attempt
 from workflows.store import HeldItem, ItemRow
@@ -26,6 +26,7 @@ from workflows.store import HeldItem, ItemRow
 _MAX_TAKE = 200
 _TARGET_S = 0.02
 _SHARE_S = 0.005
+_LOOK_BACK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +52,11 @@ def work(cursor: Cursor, *, stop_at: float) -> Sequence[Cursor]:
             return ended
     items = _inherited(cursor)
     limit = 4
-    while items or (items := _take(cursor, limit=limit)):
+    look_back_at = 0.0
+    while items or (items := _take(cursor, limit=limit, is_looking_back=time.monotonic() > look_back_at)):
         began = time.monotonic()
+        if began > look_back_at:
+            look_back_at = began + _LOOK_BACK_S
         if not _work_on(cursor, items=items, stop_at=stop_at):
             return ()
         limit = _next_limit(items=len(items), seconds=time.monotonic() - began)
@@ -60,18 +64,27 @@ def work(cursor: Cursor, *, stop_at: float) -> Sequence[Cursor]:
     return fanout.end_puller(cursor)
 
 
-def _take(cursor: Cursor, *, limit: int) -> Sequence[HeldItem]:
+def _take(cursor: Cursor, *, limit: int, is_looking_back: bool) -> Sequence[HeldItem]:
+    """Take items: every now and then those first whose next attempt is due, and at the end always."""
     claim, step = cursor.claim, cursor.step
-    waiting = store.take_waiting_items(run_id=claim.run_id, step=step.id, slot=claim.slot, limit=limit)
-    return waiting or store.take_items(
-        run_id=claim.run_id, step=step.id, hold=cursor.hold, limit=limit, parallel=step.parallel
+    if is_looking_back and (waiting := _take_waiting(cursor, limit=limit)):
+        return waiting
+    fresh = store.take_items(run_id=claim.run_id, step=step.id, hold=cursor.hold, limit=limit, parallel=step.parallel)
+    return fresh or _take_waiting(cursor, limit=limit)
+
+
+def _take_waiting(cursor: Cursor, *, limit: int) -> Sequence[HeldItem]:
+    claim = cursor.claim
+    return store.take_waiting_items(
+        run_id=claim.run_id, step=cursor.step.id, hold=cursor.hold, slot=claim.slot, limit=limit
     )
 
 
 def _inherited(cursor: Cursor) -> Sequence[HeldItem]:
     """The items that this activation held when it was last given back or lost.
 
-    After a loss each of them has used up an attempt: one that kills its worker must not do so for ever.
+    A loss costs the first of them an attempt: it was under way. The others had not begun, or were quick ones that
+    share commits and may be repeated.
     """
     claim = cursor.claim
     if claim.epoch == 1:
@@ -85,13 +98,11 @@ def _inherited(cursor: Cursor) -> Sequence[HeldItem]:
     )
     if not claim.was_lost or not held:
         return held
+    lost, *others = held
     now = timezone.now()
-    results = [_ended(cursor, item=item, outcome=LOST, started_at=now, ended_at=now) for item in held]
-    spent = [result for result in results if result.delay_s is None]
-    if spent:
-        _commit(cursor, results=spent)
-    again = [result.item for result in results if result.delay_s is not None]
-    return [replace(item, attempt=item.attempt + 1) for item in again]
+    loss = losses.loss_of(cursor, item=lost)
+    _commit(cursor, results=[_ended(cursor, item=lost, outcome=loss, started_at=now, ended_at=now)])
+    return others
 
 
 def _next_limit(*, items: int, seconds: float) -> int:
@@ -103,12 +114,14 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bo
     """Attempt items and commit their results; False when the lease is lost, or was given back for others' sake."""
     results: list[_Result] = []
     oldest = time.monotonic()
+    share_s = _SHARE_S if _may_share(cursor, items=items) else 0.0
     for position, item in enumerate(items):
         results.append(_attempt(cursor, item=item))
         now = time.monotonic()
         is_final = position == len(items) - 1
-        if is_final or now - oldest > _SHARE_S:
+        if is_final or now - oldest > share_s:
             if not _commit(cursor, results=results):
+                frontier.note_discarded(cursor, state=StepState.SUCCEEDED, at=results[-1].ended_at)
                 return False
             results = []
             oldest = time.monotonic()
@@ -116,6 +129,17 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bo
                 store.release(holds=[cursor.hold])
                 return False
     return True
+
+
+def _may_share(cursor: Cursor, *, items: Sequence[HeldItem]) -> bool:
+    """What has an effect outside, or no attempt to lose, is committed alone: a loss then tells which item it hit."""
+    step, policy = cursor.step, cursor.step.retry
+    return (
+        plans.is_inside(step.uses)
+        and not cursor.claim.was_lost
+        and FailureKind.LOST in policy.on
+        and all(item.attempt < policy.attempts for item in items)
+    )
 
 
 def _attempt(cursor: Cursor, *, item: HeldItem) -> _Result:

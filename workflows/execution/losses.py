@@ -1,5 +1,6 @@
 """What a loss costs: the attempt of a worker that did not come back is over, and counts."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import transaction
@@ -7,11 +8,15 @@ from django.db import transaction
 from audit import operations as audit
 from audit.events import EventKind
 from integrations import operations as integrations
+from integrations.errors import UnknownAdapter
 from workflows import plans
+from workflows.core.definition import JsonObject
 from workflows.core.outcome import LOST, Failed
 from workflows.core.states import FailureKind
 from workflows.execution.cursor import Cursor
+from workflows.expressions import ExpressionFailed
 from workflows.models import Activation, Attempt
+from workflows.store import HeldItem
 
 
 def note_loss(cursor: Cursor, *, now: datetime) -> None:
@@ -35,8 +40,26 @@ def note_loss(cursor: Cursor, *, now: datetime) -> None:
     cursor.attempt += 1
 
 
-def loss_of(cursor: Cursor) -> Failed:
+def loss_of(cursor: Cursor, *, item: HeldItem | None = None) -> Failed:
     """This will say what is known of the lost attempt, and whether it may be repeated at all."""
-    step = cursor.step
-    repeatable = plans.is_inside(step.uses) or integrations.is_repeatable(uses=step.uses, inputs=step.inputs)
-    return Failed(kind=FailureKind.LOST, message=LOST.message, is_repeatable=repeatable)
+    uses, inputs = cursor.step.uses, _inputs(cursor, item=item)
+    repeatable = plans.is_inside(uses) or _is_repeatable(uses, inputs=inputs or cursor.step.inputs)
+    return Failed(kind=FailureKind.LOST, message=LOST.message, is_repeatable=repeatable, payload=inputs)
+
+
+def _inputs(cursor: Cursor, *, item: HeldItem | None) -> JsonObject | None:
+    """What the lost attempt was made with, if it came that far."""
+    context = cursor.context if item is None else {**cursor.context, "item": item.value, "index": item.index}
+    try:
+        inputs = cursor.current.inputs.evaluate(context)
+    except ExpressionFailed:
+        return None
+    return inputs if isinstance(inputs, Mapping) else None
+
+
+def _is_repeatable(uses: str, *, inputs: JsonObject) -> bool:
+    """An adapter that is not installed any more cannot tell: then nobody should try."""
+    try:
+        return integrations.is_repeatable(uses=uses, inputs=inputs)
+    except UnknownAdapter:
+        return False

@@ -5,10 +5,12 @@ cannot express (final failures, forks, joins) goes through `workflows.execution.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import assert_never
+from typing import TypeVar, assert_never
+
+from django.db import DataError
 
 from audit.events import EventKind
 from workflows import store
@@ -19,6 +21,8 @@ from workflows.execution import ends, frontier
 from workflows.execution.cursor import Cursor
 from workflows.execution.ends import StepEnd
 from workflows.store import EventRow, RetryRow, StepRow
+
+_Group = TypeVar("_Group", "Finished", "Unfinished")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,31 +39,63 @@ class Ended:
         return replace(self, outcome=Failed(kind=FailureKind.REFUSED, message=message))
 
 
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A result that ends its step."""
+
+    result: Ended
+    end: StepEnd
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """A failure that is tried again after `delay_s`."""
+
+    result: Ended
+    failure: Failed
+    delay_s: float
+
+
 def settle(results: Sequence[Ended]) -> Sequence[Cursor]:
     """This will commit results and give the cursors that go on."""
-    going: list[Cursor] = []
-    advancing: list[StepEnd] = []
-    finishing: list[StepEnd] = []
-    retrying: list[tuple[Ended, Failed, float]] = []
+    apart: list[Finished] = []
+    advancing: list[Finished] = []
+    finishing: list[Finished] = []
+    retrying: list[Unfinished] = []
     for result in results:
         if isinstance(result.outcome, Failed):
             delay_s = next_delay_s(result.cursor, failure=result.outcome, now=result.ended_at)
             if delay_s is not None:
-                retrying.append((result, result.outcome, delay_s))
+                retrying.append(Unfinished(result, result.outcome, delay_s))
                 continue
         end = _step_end(result)
-        if end.failure is not None or end.cursor.claim.round:
-            going.extend(frontier.end_step(end))
-        elif end.follow.position is not None:
-            advancing.append(end)
-        elif end.cursor.is_whole_run:
-            finishing.append(end)
+        if end.failure is None and not end.cursor.claim.round and end.follow.position is not None:
+            advancing.append(Finished(result, end))
+        elif end.failure is None and not end.cursor.claim.round and end.cursor.is_whole_run:
+            finishing.append(Finished(result, end))
         else:
-            going.extend(frontier.end_step(end))
-    going.extend(_advance(advancing))
-    _finish(finishing)
-    _retry(retrying)
+            apart.append(Finished(result, end))
+    going = [cursor for one in apart for cursor in _stored([one], commit=_end_apart)]
+    going.extend(_stored(advancing, commit=_advance))
+    going.extend(_stored(finishing, commit=_finish))
+    going.extend(_stored(retrying, commit=_retry))
     return going
+
+
+def _stored(group: Sequence[_Group], *, commit: Callable[[Sequence[_Group]], Sequence[Cursor]]) -> Sequence[Cursor]:
+    """Commit a group at once; where the database refuses a value, each alone, and the one with it as a failure."""
+    if not group:
+        return ()
+    try:
+        return commit(group)
+    except DataError as error:
+        if len(group) > 1:
+            return [cursor for one in group for cursor in _stored([one], commit=commit)]
+        return frontier.end_step(_step_end(group[0].result.unstorable(error)))
+
+
+def _end_apart(done: Sequence[Finished]) -> Sequence[Cursor]:
+    return [cursor for one in done for cursor in frontier.end_step(one.end)]
 
 
 def next_delay_s(cursor: Cursor, *, failure: Failed, now: datetime) -> float | None:
@@ -104,9 +140,8 @@ def _state_of(outcome: Outcome) -> StepState:
             assert_never(outcome)
 
 
-def _advance(done: Sequence[StepEnd]) -> Sequence[Cursor]:
-    if not done:
-        return ()
+def _advance(group: Sequence[Finished]) -> Sequence[Cursor]:
+    done = [one.end for one in group]
     rows, events = _rows(done)
     moved = store.advance(
         moves=[{**end.cursor.hold, "position": _position(end)} for end in done], steps=rows, events=events
@@ -119,9 +154,8 @@ def _advance(done: Sequence[StepEnd]) -> Sequence[Cursor]:
     return [end.cursor for end in going]
 
 
-def _finish(done: Sequence[StepEnd]) -> None:
-    if not done:
-        return
+def _finish(group: Sequence[Finished]) -> Sequence[Cursor]:
+    done = [one.end for one in group]
     rows, events = _rows(done)
     moves: list[store.FinishRow] = []
     for end in done:
@@ -130,15 +164,14 @@ def _finish(done: Sequence[StepEnd]) -> None:
         moves.append({**end.cursor.hold, **close.columns})
         events.append({"id": end.cursor.claim.id, "event": close.event})
     _note_discarded(done, moved=store.finish(moves=moves, steps=rows, events=events))
+    return ()
 
 
-def _retry(failures: Sequence[tuple[Ended, Failed, float]]) -> None:
-    if not failures:
-        return
+def _retry(group: Sequence[Unfinished]) -> Sequence[Cursor]:
     moves: list[RetryRow] = []
     events: list[EventRow] = []
-    for result, failure, delay_s in failures:
-        cursor = result.cursor
+    for one in group:
+        result, failure, delay_s, cursor = one.result, one.failure, one.delay_s, one.result.cursor
         moves.append(
             {
                 **cursor.hold,
@@ -162,7 +195,11 @@ def _retry(failures: Sequence[tuple[Ended, Failed, float]]) -> None:
             delay_ms=round(delay_s * 1000),
         )
         events.append({"id": cursor.claim.id, "event": event})
-    store.retry_later(moves=moves, events=events)
+    moved = store.retry_later(moves=moves, events=events)
+    for one in group:
+        if one.result.cursor.claim.id not in moved:
+            frontier.note_discarded(one.result.cursor, state=StepState.FAILED, at=one.result.ended_at)
+    return ()
 
 
 def _rows(done: Sequence[StepEnd]) -> tuple[list[StepRow], list[EventRow]]:
@@ -183,4 +220,4 @@ def _position(end: StepEnd) -> int:
 def _note_discarded(done: Sequence[StepEnd], *, moved: frozenset[int]) -> None:
     for end in done:
         if end.cursor.claim.id not in moved:
-            frontier.note_discarded(end)
+            frontier.note_discarded(end.cursor, state=end.state, at=end.ended_at)

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.conf import settings
-from django.db import DataError
 from django.utils import timezone
 
 from workflows import plans, store
@@ -58,7 +57,7 @@ def _admit(shift: _Shift, *, claim: Claim, owner: str, carries: frozenset[int]) 
     if claim.was_lost and not cursor.segment.is_map:
         loss = losses.loss_of(cursor)
         if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
-            shift.waiting.extend(settlement.settle([Ended(cursor, loss, now)]))
+            _go_on(shift, settlement.settle([Ended(cursor, loss, now)]))
             return
         losses.note_loss(cursor, now=now)
     shift.waiting.append(cursor)
@@ -75,7 +74,7 @@ def _round(shift: _Shift) -> None:
             return
         if cursor.segment.is_map:
             _commit(shift)
-            shift.waiting.extend(items.work(cursor, stop_at=shift.stop_at))
+            _go_on(shift, items.work(cursor, stop_at=shift.stop_at))
         else:
             _step(shift, cursor)
     _commit(shift)
@@ -98,23 +97,16 @@ def _step(shift: _Shift, cursor: Cursor) -> None:
 
 
 def _commit(shift: _Shift) -> None:
-    """Commit what has ended; what goes on does so in the next round, under a lease that is kept alive."""
     if not shift.results:
         return
     results, shift.results = shift.results, []
-    going = _settle(results)
-    keeper.hold([cursor.claim for cursor in going])
-    shift.waiting.extend(going)
+    _go_on(shift, settlement.settle(results))
 
 
-def _settle(results: Sequence[Ended]) -> Sequence[Cursor]:
-    """Commit results together; one that the database cannot store is refused alone, and touches no other run."""
-    try:
-        return settlement.settle(results)
-    except DataError as error:
-        if len(results) > 1:
-            return [cursor for result in results for cursor in _settle([result])]
-        return settlement.settle([results[0].unstorable(error)])
+def _go_on(shift: _Shift, cursors: Sequence[Cursor]) -> None:
+    """What goes on does so in the next round, under a lease that is kept alive."""
+    keeper.hold([cursor.claim for cursor in cursors])
+    shift.waiting.extend(cursors)
 
 
 def _give_back(cursors: Sequence[Cursor]) -> None:

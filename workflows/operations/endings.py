@@ -3,10 +3,14 @@
 The activations go with the run: a result that arrives later finds its lease gone, is recorded and changes nothing.
 """
 
+import time
+from collections.abc import Callable
 from datetime import datetime
+from typing import TypeVar
 from uuid import UUID
 
-from django.db import transaction
+import psycopg
+from django.db import OperationalError, transaction
 
 from audit import operations as audit
 from audit.events import Actor, ActorKind, Event, EventKind
@@ -16,6 +20,10 @@ from workflows.core.states import ItemState, RunState, StepState
 from workflows.errors import RunEnded, UnknownRun
 from workflows.models import Activation, Item, Run, Step
 
+_Result = TypeVar("_Result")
+_PATIENCE_S = 5.0
+_PAUSE_S = 0.005
+
 
 def cancel_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str = "") -> Run:
     """This will end a running run as cancelled. Cancelling it again gives the run as it is.
@@ -23,7 +31,8 @@ def cancel_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str = "") -
     Raises UnknownRun, RunEnded when it ended in another way.
     """
     error = {"kind": "cancelled", "message": reason or f"cancelled by {actor}", "step": None}
-    with transaction.atomic():
+
+    def cancel() -> Run:
         run = Run.objects.select_for_update().filter(id=run_id).first()
         if run is None:
             raise UnknownRun(run_id)
@@ -32,12 +41,15 @@ def cancel_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str = "") -
         if run.state != RunState.RUNNING:
             raise RunEnded(run_id=run_id, state=run.state)
         _end(run, state=RunState.CANCELLED, error=error, actor=actor, now=now)
-    return run
+        return run
+
+    return _between_steps(cancel)
 
 
 def expire_run(*, run_id: UUID, now: datetime) -> bool:
     """This will fail a run whose deadline has passed; False when it has ended meanwhile."""
-    with transaction.atomic():
+
+    def expire() -> bool:
         run = Run.objects.select_for_update().filter(id=run_id, state=RunState.RUNNING).first()
         if run is None or run.deadline_at is None or run.deadline_at > now:
             return False
@@ -47,7 +59,26 @@ def expire_run(*, run_id: UUID, now: datetime) -> bool:
             "step": None,
         }
         _end(run, state=RunState.FAILED, error=error, actor=Actor(kind=ActorKind.ENGINE), now=now)
-    return True
+        return True
+
+    return _between_steps(expire)
+
+
+def _between_steps(act: Callable[[], _Result]) -> _Result:
+    """Act in a transaction, again and again until no worker is committing a step of the run at the same moment.
+
+    A worker that ends a run takes the activation first and then the run, we the other way round: it goes first.
+    """
+    give_up_at = time.monotonic() + _PATIENCE_S
+    while True:
+        try:
+            with transaction.atomic():
+                return act()
+        except OperationalError as error:
+            is_busy = isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
+            if not is_busy or time.monotonic() > give_up_at:
+                raise
+        time.sleep(_PAUSE_S)
 
 
 def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> None:
@@ -75,8 +106,11 @@ def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: dat
 def _stop_activations(run: Run, *, now: datetime) -> list[str]:
     """Delete what is under way; the steps it stood at are stored as cancelled."""
     plan = plans.program_of(run.version_id).plan
-    activations = Activation.objects.filter(run=run).values_list("segment", "position", "step_started_at")
-    stopped = {plan.segments[segment].steps[position]: started_at for segment, position, started_at in activations}
+    activations = Activation.objects.select_for_update(nowait=True).filter(run=run).order_by("id")
+    stopped = {
+        plan.segments[activation.segment].steps[activation.position]: activation.step_started_at
+        for activation in activations
+    }
     Step.objects.bulk_create(
         Step(
             run_id=run.id,

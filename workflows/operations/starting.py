@@ -18,6 +18,7 @@ from workflows import plans, store, tracing
 from workflows.core import identity, progress
 from workflows.core.definition import JsonValue
 from workflows.core.problems import Problem
+from workflows.core.storable import holds_nul
 from workflows.errors import InputInvalid, StartKeyReused, UnknownWorkflow, WorkflowDisabled
 from workflows.models import Run
 from workflows.plans import Program
@@ -95,7 +96,7 @@ def _check_inputs(program: Program, *, starts: Sequence[Start]) -> None:
 def _row(program: Program, *, start: Start, actor: Actor, now: datetime) -> RunRow:
     run_id = identity.run_id(unix_ms=int(now.timestamp() * 1000), random_bytes=os.urandom(10))
     deadline_s = program.plan.definition.deadline_s
-    input_text = orjson.dumps(start.input, option=orjson.OPT_SORT_KEYS)
+    input_text = _input_text(start.input)
     event = Event(
         kind=EventKind.RUN_STARTED,
         actor=actor,
@@ -124,6 +125,16 @@ def _row(program: Program, *, start: Start, actor: Actor, now: datetime) -> RunR
         "created_at": now.isoformat(),
         "event": encode(event),
     }
+
+
+def _input_text(value: JsonValue) -> bytes:
+    try:
+        text = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    except TypeError as error:
+        raise InputInvalid([Problem("$", f"the input is not JSON: {error}")]) from error
+    if holds_nul(text):
+        raise InputInvalid([Problem("$", "the input holds a NUL character, which cannot be stored")])
+    return text
 
 
 def _entries(program: Program, *, run_id: str) -> Sequence[EntryRow]:

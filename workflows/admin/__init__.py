@@ -1,0 +1,7 @@
+"""The engine in the admin: define, publish, start, watch, repair; every change is one operation, no row is edited."""
+
+from workflows.admin.dead_letters import DeadLetterAdmin
+from workflows.admin.runs import RunAdmin
+from workflows.admin.workflows import WorkflowAdmin
+
+__all__ = ["DeadLetterAdmin", "RunAdmin", "WorkflowAdmin"]

@@ -1,0 +1,140 @@
+"""The form that starts a run with an input; sending it twice starts one run."""
+
+import json
+from typing import Any
+from uuid import uuid4
+
+import orjson
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+
+from workflows import operations, timeline
+from workflows.admin.pages import ReadingAdmin, actor_of, crumb_of, require
+from workflows.admin.skeleton import skeleton
+from workflows.core.problems import Problem
+from workflows.errors import InputInvalid, StartKeyReused, WorkflowDisabled, WorkflowError
+from workflows.models import Workflow
+from workflows.operations import Start, Started
+
+_PRIORITIES = range(-100, 101)
+
+
+class _FormInvalid(Exception):
+    """The form cannot be used; each problem names the field or the place in the input."""
+
+    def __init__(self, *problems: Problem) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = problems
+
+
+class Starting:
+    """The start form, inside the workflows' admin."""
+
+    def __init__(self, site: ReadingAdmin) -> None:
+        self._site = site
+
+    def start(self, request: HttpRequest, workflow_id: int) -> HttpResponse:
+        """This will show the form, or start the run it describes."""
+        require(request, "add_run")
+        workflow = get_object_or_404(Workflow, id=workflow_id)
+        if request.method != "POST":
+            return self._page(request, workflow, form=_first_form(workflow), problems=())
+        form = {name: request.POST.get(name, "") for name in ("input", "correlation_id", "priority", "key")}
+        try:
+            started = _start(request, workflow, form=form)
+        except _FormInvalid as error:
+            return self._page(request, workflow, form=form, problems=error.problems, status=422)
+        except StartKeyReused:
+            wrong = Problem("$", "this form has started another run already", "send it again to start one more")
+            form["key"] = str(uuid4())
+            return self._page(request, workflow, form=form, problems=(wrong,), status=409)
+        except WorkflowError as error:
+            return self._page(request, workflow, form=form, problems=(_told(error),), status=409)
+        text = "Run started." if started.is_new else "This form had started the run already: here it is."
+        messages.success(request, text)
+        return HttpResponseRedirect(reverse("admin:workflows_run_change", args=(started.run_id,)))
+
+    def _page(
+        self,
+        request: HttpRequest,
+        workflow: Workflow,
+        *,
+        form: dict[str, str],
+        problems: tuple[Problem, ...],
+        status: int = 200,
+    ) -> HttpResponse:
+        schema = _schema(workflow)
+        context: dict[str, Any] = {  # Any: a template's context
+            "title": f"Start {workflow.name}",
+            "workflow": workflow,
+            "form": form,
+            "problems": problems,
+            "schema": None if schema is None else json.dumps(schema, indent=2, ensure_ascii=False),
+            "rows": min(max(form["input"].count("\n") + 3, 12), 40),
+        }
+        return self._site.render(request, "workflows/start.html", context, crumbs=[crumb_of(workflow)], status=status)
+
+
+def _first_form(workflow: Workflow) -> dict[str, str]:
+    schema = _schema(workflow)
+    suggested = {} if schema is None else skeleton(schema)
+    return {
+        "input": json.dumps(suggested, indent=2, ensure_ascii=False),
+        "correlation_id": "",
+        "priority": "0",
+        "key": str(uuid4()),
+    }
+
+
+def _schema(workflow: Workflow) -> Any:  # Any: JSON Schema, from the definition
+    version = workflow.versions.filter(number=workflow.latest_number).only("id").first()
+    if version is None:
+        return None
+    return timeline.published(version.id).plan.definition.input_schema
+
+
+def _start(request: HttpRequest, workflow: Workflow, *, form: dict[str, str]) -> Started:
+    """Read the form and start the run. Raises _FormInvalid and WorkflowError."""
+    actor = actor_of(request)
+    start = Start(
+        input=_input(form["input"]),
+        key=f"admin:{actor}:{form['key']}"[:300] if form["key"] else None,
+        correlation_id=form["correlation_id"].strip()[:200],
+        priority=_priority(form["priority"]),
+    )
+    try:
+        return operations.start_run(workflow=workflow.name, start=start, actor=actor, now=timezone.now())
+    except InputInvalid as error:
+        raise _FormInvalid(*error.problems) from error
+
+
+def _input(text: str) -> Any:  # Any: JSON
+    try:
+        return orjson.loads(text) if text.strip() else None
+    except orjson.JSONDecodeError as error:
+        problem = Problem(
+            "$",
+            f"this is no JSON: {error.msg}",
+            "write one JSON value, usually an object in braces",
+            error.lineno,
+            error.colno,
+        )
+        raise _FormInvalid(problem) from error
+
+
+def _priority(text: str) -> int:
+    try:
+        priority = int(text or "0")
+    except ValueError:
+        priority = _PRIORITIES.stop
+    if priority not in _PRIORITIES:
+        raise _FormInvalid(Problem("priority", f"{text!r} is no priority", "write a whole number from -100 to 100"))
+    return priority
+
+
+def _told(error: WorkflowError) -> Problem:
+    hint = "enable it on its page" if isinstance(error, WorkflowDisabled) else ""
+    return Problem("$", str(error), hint)

@@ -1,0 +1,74 @@
+"""Says in plain words what a run waits for, from its activations; pure, it reads no clock."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import assert_never
+
+from workflows.core.states import WaitReason
+from workflows.templatetags.workflow_display import span, words
+from workflows.timeline import Story, Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One thing a run waits for. `state` gives its colour."""
+
+    step: str
+    state: str
+    text: str
+
+
+def sentences(story: Story, *, now: datetime) -> Sequence[Sentence]:
+    """This will say for each step under way what it waits for; the pullers of a `for_each` are one sentence."""
+    by_step = groupby(story.waits, key=lambda wait: wait.step)
+    return [_sentence(story, waits=list(waits), now=now) for _step, waits in by_step]
+
+
+def _sentence(story: Story, *, waits: Sequence[Wait], now: datetime) -> Sentence:
+    wait = min(waits, key=lambda wait: (not wait.is_running, wait.due_at))
+    if len(waits) > 1 or wait.slot > 0:
+        return _of_items(story, waits=waits)
+    since = span((now - wait.since).total_seconds())
+    due = (wait.due_at - now).total_seconds()
+    match wait.reason:
+        case WaitReason.RUNNING:
+            text = f"attempt {wait.attempt} is at work for {since} on {wait.owner}"
+            return Sentence(wait.step, "running", f"{text}; its lease {_due(due)}")
+        case WaitReason.WORKER:
+            text = f"waits for a worker of lane {wait.lane} since {since}; announced {_times(wait.dispatches)}"
+            return Sentence(wait.step, "ready", text)
+        case WaitReason.RETRY:
+            text = f"attempt {wait.attempt} {'begins in ' + span(due) if due > 0 else 'is due now'}"
+            return Sentence(wait.step, "retrying", text + _cause(story, step=wait.step))
+        case WaitReason.ITEMS:
+            text = f"waits for items whose next attempt {'begins in ' + span(due) if due > 0 else 'is due now'}"
+            return Sentence(wait.step, "waiting", text)
+        case _:
+            assert_never(wait.reason)
+
+
+def _of_items(story: Story, *, waits: Sequence[Wait]) -> Sentence:
+    busy = sum(wait.is_running for wait in waits)
+    step = next(step for step in story.steps if step.id == waits[0].step)
+    text = f"{busy} of {len(waits)} pullers at work"
+    if step.items is not None:
+        text = f"{step.items.ended:,} of {step.items.total:,} items have ended; {text}"
+    return Sentence(step.id, "running" if busy else "waiting", text)
+
+
+def _cause(story: Story, *, step: str) -> str:
+    failures = next(found.failures for found in story.steps if found.id == step)
+    if not failures:
+        return ""
+    latest = failures[-1]
+    return f", because attempt {latest.attempt} was {words(latest.kind)}: {latest.message[:200]}"
+
+
+def _due(seconds: float) -> str:
+    return f"ends in {span(seconds)} unless it is renewed" if seconds > 0 else "has ended: it is taken over"
+
+
+def _times(number: int) -> str:
+    return "not yet" if number == 0 else "once" if number == 1 else f"{number} times"
