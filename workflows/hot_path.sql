@@ -1,6 +1,6 @@
 -- The hot statements: the only raw SQL of the engine. Each is one round trip and, outside a transaction, one
 -- commit. Rows arrive as one JSON array; `audit_record` writes the events of what really changed.
--- The planner takes any JSON array for a hundred rows: `any(ids)` beside the join keeps it on the index.
+-- The planner takes any JSON array for a hundred rows: `any(array(...))` beside the join keeps it on the index.
 -- `epoch` is the fence: a claim raises it, and whoever comes with an older one changes nothing.
 
 -- name: start_runs
@@ -101,7 +101,7 @@ with move as (
     set position = move.position, attempt = 1, previous_delay_s = null,
         step_started_at = clock_timestamp(), first_attempt_at = clock_timestamp()
     from move
-    where activation.id = any(%(ids)s::bigint[]) and activation.id = move.id and activation.epoch = move.epoch
+    where activation.id = any(array(select id from move)) and activation.id = move.id and activation.epoch = move.epoch
     returning activation.id, activation.run_id
 ), ended as (
     insert into workflows_step (run_id, step, state, output, error, attempts, started_at, ended_at)
@@ -125,7 +125,7 @@ with move as (
 ), gone as (
     delete from workflows_activation as activation
     using move
-    where activation.id = any(%(ids)s::bigint[]) and activation.id = move.id and activation.epoch = move.epoch
+    where activation.id = any(array(select id from move)) and activation.id = move.id and activation.epoch = move.epoch
     returning activation.id, activation.run_id
 ), ended as (
     insert into workflows_step (run_id, step, state, output, error, attempts, started_at, ended_at)
@@ -157,7 +157,7 @@ with move as (
     set state = 'waiting', wait_reason = 'retry', owner = '', attempt = move.attempt + 1,
         previous_delay_s = move.delay_s, due_at = now() + make_interval(secs => move.delay_s)
     from move
-    where activation.id = any(%(ids)s::bigint[]) and activation.id = move.id and activation.epoch = move.epoch
+    where activation.id = any(array(select id from move)) and activation.id = move.id and activation.epoch = move.epoch
     returning activation.id, activation.run_id
 ), failed as (
     insert into workflows_attempt (
@@ -174,11 +174,13 @@ select array_agg(moved.id), (
 
 -- name: release
 -- Gives activations back that their worker did not come to, or has worked on long enough.
-with released as (
+with hold as (
+    select * from jsonb_to_recordset(%(holds)s::jsonb) as hold(id bigint, epoch int)
+), released as (
     update workflows_activation as activation
     set state = 'ready', wait_reason = 'worker', owner = '', due_at = now() + make_interval(secs => %(delay_s)s)
-    from jsonb_to_recordset(%(holds)s::jsonb) as hold(id bigint, epoch int)
-    where activation.id = any(%(ids)s::bigint[]) and activation.id = hold.id and activation.epoch = hold.epoch
+    from hold
+    where activation.id = any(array(select id from hold)) and activation.id = hold.id and activation.epoch = hold.epoch
     returning activation.id
 )
 select count(*), pg_notify('workflows_due', '') from released;
@@ -186,10 +188,13 @@ select count(*), pg_notify('workflows_due', '') from released;
 -- name: renew
 -- Extends the leases of a worker that is alive and busy; gives the ones it still holds.
 -- What it has given back, or what waits for a retry, has no owner and stays as it is.
+with hold as (
+    select * from jsonb_to_recordset(%(holds)s::jsonb) as hold(id bigint, epoch int)
+)
 update workflows_activation as activation
 set due_at = now() + make_interval(secs => %(lease_s)s), state = 'leased', wait_reason = 'running'
-from jsonb_to_recordset(%(holds)s::jsonb) as hold(id bigint, epoch int)
-where activation.id = any(%(ids)s::bigint[]) and activation.id = hold.id and activation.epoch = hold.epoch
+from hold
+where activation.id = any(array(select id from hold)) and activation.id = hold.id and activation.epoch = hold.epoch
     and activation.owner <> ''
 returning activation.id;
 

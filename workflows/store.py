@@ -3,7 +3,7 @@
 Every function is one statement. Outside a transaction it is one durable commit; inside one it is part of it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, TypedDict
@@ -243,18 +243,18 @@ def finish(*, moves: Sequence[FinishRow], steps: Sequence[StepRow], events: Sequ
 
 def retry_later(*, moves: Sequence[RetryRow], events: Sequence[EventRow]) -> frozenset[int]:
     """This will book next attempts; gives the activations that were still ours."""
-    rows = statements.run("retry_later", {"moves": dump(moves), "events": dump(events), "ids": _ids(moves)})
+    rows = statements.run("retry_later", {"moves": dump(moves), "events": dump(events)})
     return frozenset(rows[0][0] or ())
 
 
 def release(*, holds: Sequence[HoldRow], delay_s: float = 0.0) -> int:
     """This will give leases back, due for dispatch in `delay_s`; gives how many were still ours."""
-    return int(statements.run("release", {"holds": dump(holds), "delay_s": delay_s, "ids": _ids(holds)})[0][0])
+    return int(statements.run("release", {"holds": dump(holds), "delay_s": delay_s})[0][0])
 
 
 def renew(*, holds: Sequence[HoldRow], lease_s: float) -> frozenset[int]:
     """This will extend leases; gives the activations that are still ours."""
-    rows = statements.run("renew", {"holds": dump(holds), "lease_s": lease_s, "ids": _ids(holds)})
+    rows = statements.run("renew", {"holds": dump(holds), "lease_s": lease_s})
     return frozenset(row[0] for row in rows)
 
 
@@ -314,7 +314,7 @@ def _moved(
     steps: Sequence[StepRow],
     events: Sequence[EventRow],
 ) -> frozenset[int]:
-    params = {"moves": dump(moves), "steps": dump(steps), "events": dump(events), "ids": _ids(moves)}
+    params = {"moves": dump(moves), "steps": dump(steps), "events": dump(events)}
     return frozenset(statements.run(name, params)[0][0] or ())
 
 
@@ -327,7 +327,3 @@ def _items(name: str, params: Mapping[str, object]) -> Sequence[HeldItem]:
 
 def _named(refs: Sequence[ActivationRef]) -> Mapping[str, object]:
     return {"refs": dump([ref._asdict() for ref in refs]), "run_ids": [ref.run_id for ref in refs]}
-
-
-def _ids(holds: Iterable[HoldRow | AdvanceRow | FinishRow | RetryRow]) -> list[int]:
-    return [hold["id"] for hold in holds]

@@ -17,8 +17,8 @@ def test_memory_field_refuses_a_missing_field() -> None:
         machine.memory_field("Rss: 12 kB\n", name="Pss")
 
 
-def test_proportional_bytes_reads_this_process() -> None:
-    assert machine.proportional_bytes(os.getpid()) > 1_000_000
+def test_anonymous_bytes_reads_this_process() -> None:
+    assert machine.anonymous_bytes(os.getpid()) > 1_000_000
 
 
 def test_processor_ticks_count_waiting_for_disks_as_idle() -> None:

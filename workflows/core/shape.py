@@ -37,9 +37,12 @@ def shapes(plan: Plan, *, frontier: Sequence[int]) -> tuple[Shape, ...]:
 
 
 def chain_from(plan: Plan, *, segment: int) -> tuple[int, ...]:
-    """This will give the segments that follow each other without fork or join, beginning with `segment`."""
+    """This will give the segments that follow each other without fork or join, beginning with `segment`.
+
+    A `for_each` ends the chain: what follows it waits for all of its pullers.
+    """
     chain = [segment]
-    while len(chain) < _MAX_CHAIN:
+    while len(chain) < _MAX_CHAIN and not plan.segments[chain[-1]].is_map:
         behind = plan.successors(plan.segments[chain[-1]])
         if len(behind) != 1 or not _continues(plan, behind[0], before=chain[-1]):
             break

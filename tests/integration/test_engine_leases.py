@@ -1,0 +1,203 @@
+"""Leases: who may work on what, what a lost worker costs, and that a late or doubled result changes nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from django.test import override_settings
+
+from tests.flows.driving import (
+    AT_ONCE,
+    aside,
+    begin,
+    call,
+    claimable,
+    lose,
+    states,
+    trail,
+    trail_of,
+    work,
+)
+from tests.flows.ledger import Ledger
+from tests.support.waiting import wait_until
+from workflows import store
+from workflows.execution import attempts, shift
+from workflows.execution.leases import LeaseKeeper
+from workflows.models import Activation, Attempt, DeadLetter, Run, Step
+from workflows.store import ActivationRef
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Ledger:
+    """This will be an empty ledger."""
+    return Ledger(tmp_path / "ledger")
+
+
+@pytest.fixture
+def short_leases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This will have leases run out after one second, renewed by a keeper of its own."""
+    keeper = LeaseKeeper()
+    monkeypatch.setattr(shift, "keeper", keeper)
+    monkeypatch.setattr(attempts, "keeper", keeper)
+    with override_settings(LEASE_S=1.0):
+        yield
+
+
+def test_activation_is_claimed_by_one_of_two_workers() -> None:
+    run_id = begin({"only": call("noop")})
+    refs = claimable(run_id)
+
+    first = store.claim(refs=refs, owner="first", lease_s=60)
+    second = store.claim(refs=refs, owner="second", lease_s=60)
+
+    assert (len(first), len(second)) == (1, 0)
+    assert Activation.objects.get(run_id=run_id).owner == "first"
+
+
+def test_message_that_comes_twice_does_nothing_the_second_time(ledger: Ledger) -> None:
+    run_id = begin({"act": call("effect", args={"ledger": str(ledger.path)})})
+    refs = claimable(run_id)
+
+    done = [shift.execute(refs), shift.execute(refs)]
+
+    assert done == [1, 0]
+    assert len(ledger.entries("effect")) == 1
+    assert trail(run_id) == ["run.started", "step.succeeded", "run.succeeded"]
+
+
+def test_message_about_nothing_that_exists_does_nothing() -> None:
+    assert shift.execute([ActivationRef(UUID(int=7), 0, 0)]) == 0
+
+
+def test_lost_attempt_is_recorded_and_followed_by_the_next(ledger: Ledger) -> None:
+    run_id = begin({"act": call("effect", args={"ledger": str(ledger.path)}, retry=AT_ONCE)})
+    store.claim(refs=claimable(run_id), owner="dead", lease_s=60)
+    assert claimable(run_id) == []
+    lose(run_id)
+
+    work(run_id)
+
+    attempt = Attempt.objects.get(run_id=run_id)
+    assert (attempt.attempt, attempt.kind) == (1, "lost")
+    assert Step.objects.get(run_id=run_id).attempts == 2
+    assert [entry.attempt for entry in ledger.entries("effect")] == [2]
+    assert trail(run_id) == ["run.started", "step.lost", "step.succeeded", "run.succeeded"]
+
+
+def test_step_that_loses_its_last_worker_becomes_a_dead_letter_with_its_payload() -> None:
+    run_id = begin({"act": call("echo", args={"value": "${{ input }}"}, retry={"attempts": 1})}, value=7)
+    store.claim(refs=claimable(run_id), owner="dead", lease_s=60)
+    lose(run_id)
+
+    work(run_id)
+
+    letter = DeadLetter.objects.get(run_id=run_id)
+    assert (letter.kind, letter.attempts) == ("lost", 1)
+    assert letter.payload == {"call": "flows.echo", "args": {"value": 7}}
+    assert Run.objects.get(id=run_id).state == "failed"
+
+
+@pytest.mark.parametrize("result", ["success", "failure", "fork"])
+def test_late_result_of_a_lost_worker_is_discarded_and_audited(result: str, tmp_path: Path, ledger: Ledger) -> None:
+    """The first worker hangs, the second does the work, then the first comes back."""
+    gate = tmp_path / "gate"
+    act = call("effect", args={"ledger": str(ledger.path), "gate": str(gate), "fails_late": result == "failure"})
+    fork = {"a": call("noop", needs="act"), "b": call("noop", needs="act")} if result == "fork" else {}
+    run_id = begin({"act": {**act, "retry": AT_ONCE}, **fork})
+    refs = claimable(run_id)
+    first = aside(lambda: shift.execute(refs))
+    wait_until(lambda: ledger.entries("begin"), what="the first worker has begun")
+    lose(run_id)
+    second = aside(lambda: shift.execute(refs))
+    wait_until(lambda: len(ledger.entries("begin")) == 2, what="the second worker has begun")
+    second_pid = Activation.objects.get(run_id=run_id).epoch
+
+    gate.touch()
+    first.join(timeout=20)
+    second.join(timeout=20)
+    work(run_id)
+
+    assert second_pid == 2
+    assert Run.objects.get(id=run_id).state == "succeeded"
+    assert Step.objects.get(run_id=run_id, step="act").attempts == 2
+    assert trail(run_id).count("step.discarded") == 1
+    assert trail_of(run_id, "step.discarded")[0]["attempt"] == 1
+    assert {entry.key for entry in ledger.entries("effect")} == {ledger.entries("begin")[0].key}
+    assert len([event for event in trail_of(run_id, "step.succeeded") if event["step"] == "act"]) == 1
+
+
+@pytest.mark.usefixtures("short_leases")
+@pytest.mark.parametrize("place", ["first", "behind items", "behind a join"])
+def test_lease_is_kept_while_a_step_takes_longer_than_it(place: str, ledger: Ledger) -> None:
+    slow = call("effect", args={"ledger": str(ledger.path), "seconds": 2.5})
+    before: dict[str, dict[str, object]] = {
+        "first": {},
+        "behind items": {"map": call("noop", for_each=[1, 2])},
+        "behind a join": {"a": call("noop"), "b": call("noop")},
+    }[place]
+    run_id = begin({**before, "slow": {**slow, "needs": list(before)} if before else slow})
+    worker = aside(lambda: work(run_id))
+    wait_until(lambda: ledger.entries("begin"), what="the slow step has begun")
+
+    while worker.is_alive():
+        work(run_id)  # what a second worker finds to do: nothing
+        worker.join(timeout=0.1)
+
+    assert len(ledger.entries("begin")) == 1
+    assert Run.objects.get(id=run_id).state == "succeeded"
+
+
+@pytest.mark.usefixtures("short_leases")
+def test_retry_of_one_run_is_not_held_up_by_a_long_step_of_another_in_the_same_shift() -> None:
+    failing = begin(
+        {"ask": call("fail_until", args={"attempt": 2}, retry={"first": "1500ms", "jitter": "none", "cap": "2s"})}
+    )
+    slow = begin({"slow": call("sleep", args={"seconds": 4})})
+    worker = aside(lambda: shift.execute([*claimable(failing), *claimable(slow)]))
+    wait_until(lambda: Attempt.objects.filter(run_id=failing).exists(), what="the first attempt has failed")
+
+    assert Activation.objects.get(run_id=failing).state == "waiting"
+    wait_until(lambda: claimable(failing), limit_s=2.5, what="the retry is due")
+    work(failing)
+
+    assert Run.objects.get(id=failing).state == "succeeded"
+    assert worker.is_alive()
+    worker.join(timeout=20)
+
+
+def test_lease_that_was_given_back_is_not_renewed() -> None:
+    run_id = begin({"only": call("noop")})
+    (claim,) = store.claim(refs=claimable(run_id), owner="me", lease_s=60)
+    hold: store.HoldRow = {"id": claim.id, "epoch": claim.epoch}
+    store.release(holds=[hold])
+
+    assert store.renew(holds=[hold], lease_s=60) == frozenset()
+    assert Activation.objects.get(run_id=run_id).state == "ready"
+
+
+def test_lease_is_renewed_even_after_its_loss_was_noticed_unless_somebody_else_has_it() -> None:
+    run_id = begin({"only": call("noop")})
+    (claim,) = store.claim(refs=claimable(run_id), owner="me", lease_s=60)
+    hold: store.HoldRow = {"id": claim.id, "epoch": claim.epoch}
+    lose(run_id)
+    Activation.objects.filter(run_id=run_id).update(state="ready")
+
+    assert store.renew(holds=[hold], lease_s=60) == {claim.id}
+    assert claimable(run_id) == []
+    lose(run_id)
+    store.claim(refs=claimable(run_id), owner="other", lease_s=60)
+    assert store.renew(holds=[hold], lease_s=60) == frozenset()
+
+
+def test_activation_given_back_costs_no_attempt() -> None:
+    run_id = begin({"only": call("told")}, output="${{ steps.only.output.attempt }}")
+    (claim,) = store.claim(refs=claimable(run_id), owner="me", lease_s=60)
+    store.release(holds=[{"id": claim.id, "epoch": claim.epoch}])
+
+    work(run_id)
+
+    assert Run.objects.get(id=run_id).output == 1
+    assert states(run_id) == {"only": "succeeded"}

@@ -1,0 +1,172 @@
+"""The hot statements as the database plans them: by index, however full the tables are and many rows come at once."""
+
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from typing import Any
+from uuid import UUID, uuid4
+
+import orjson
+import pytest
+from django.db import connection, transaction
+from psycopg import sql
+
+from tests.flows.driving import call, publish
+from workflows import statements
+from workflows.models import Activation, Fanout, Item, Run, WorkflowVersion
+
+pytestmark = pytest.mark.usefixtures("full_tables")
+
+HOT_TABLES = {
+    "workflows_run",
+    "workflows_activation",
+    "workflows_step",
+    "workflows_item",
+    "workflows_fanout",
+    "workflows_attempt",
+    "audit_event",
+}
+ROWS = 5_000
+SIZES = (1, 64)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+RUNS = [UUID(int=number) for number in range(1, ROWS + 1)]
+MAP_RUN = uuid4()
+
+
+@pytest.fixture(scope="module")
+def full_tables(database: None) -> Iterator[None]:
+    """This will be thousands of runs under way, analysed, and undone at the end."""
+    version = WorkflowVersion.objects.get(workflow__name=publish({"only": call("noop")}))
+    with transaction.atomic():
+        Run.objects.bulk_create(
+            Run(
+                id=run_id,
+                workflow_name="full",
+                version=version,
+                input={},
+                correlation_id=str(run_id),
+                started_by="system:test",
+                start_key=f"full:{run_id}",
+                created_at=NOW,
+            )
+            for run_id in [*RUNS, MAP_RUN]
+        )
+        Activation.objects.bulk_create(
+            _activation(run_id, version_id=version.id, number=n) for n, run_id in enumerate(RUNS)
+        )
+        Fanout.objects.bulk_create(
+            Fanout(run_id=run_id, step="map", total=ROWS, started_at=NOW) for run_id in [*RUNS[: ROWS // 2], MAP_RUN]
+        )
+        Item.objects.bulk_create(
+            Item(run_id=MAP_RUN, step="map", index=index, value=index, due_at=NOW if index % 100 == 0 else None)
+            for index in range(2 * ROWS)
+        )
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "analyze workflows_run, workflows_activation, workflows_fanout, workflows_item, workflows_step"
+            )
+            cursor.execute("set local plan_cache_mode = force_generic_plan")
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", sorted(statements.statements()))
+def test_statement_reads_no_hot_table_as_a_whole(name: str, size: int) -> None:
+    plan = explain(name, arguments(size)[name])
+
+    scanned = {node["Relation Name"] for node in nodes(plan) if node["Node Type"] == "Seq Scan"}
+    assert not scanned & HOT_TABLES, orjson.dumps(plan, option=orjson.OPT_INDENT_2).decode()
+
+
+@pytest.mark.parametrize("name", sorted(statements.statements()))
+def test_statement_says_why_it_exists(name: str) -> None:
+    text = resources.files("workflows").joinpath("hot_path.sql").read_text()
+
+    assert re.search(rf"^-- name: {name}\n-- \w+", text, re.MULTILINE)
+
+
+def explain(name: str, params: Mapping[str, object]) -> dict[str, Any]:
+    """This will give the plan that the database uses for any values, as the engine's prepared statements get it."""
+    names: list[str] = []
+
+    def numbered(match: re.Match[str]) -> str:
+        if match[1] not in names:
+            names.append(match[1])
+        return f"${names.index(match[1]) + 1}"
+
+    text = re.sub(r"%\((\w+)\)s", numbered, statements.statements()[name])
+    values = sql.SQL(", ").join(sql.Literal(params[key]) for key in names)
+    with connection.cursor() as cursor:
+        raw = cursor.connection
+        with raw.cursor() as plain:
+            plain.execute(f"prepare probe as {text}")
+            try:
+                execute = sql.SQL("execute probe({})").format(values) if names else sql.SQL("execute probe")
+                (answer,) = plain.execute(sql.SQL("explain (format json) {}").format(execute)).fetchone()
+            finally:
+                plain.execute("deallocate probe")
+    plans = orjson.loads(answer) if isinstance(answer, str) else answer
+    return dict(plans[0]["Plan"])
+
+
+def nodes(plan: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """This will walk through a plan."""
+    yield plan
+    for part in plan.get("Plans", ()):
+        yield from nodes(part)
+
+
+def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
+    """This will give arguments for each statement that concern `size` rows."""
+    ids = list(Activation.objects.filter(run_id__in=RUNS[:size]).values_list("id", flat=True))
+    holds = [{"id": one, "epoch": 1} for one in ids]
+    refs = {
+        "refs": _json([{"run_id": str(run), "segment": 0, "slot": 0} for run in RUNS[:size]]),
+        "run_ids": RUNS[:size],
+    }
+    moves = {"moves": _json(holds), "ids": ids, "steps": "[]", "events": "[]"}
+    item = {"run_id": MAP_RUN, "step": "map"}
+    hold = {"id": ids[0], "epoch": 1}
+    return {
+        "start_runs": {"runs": "[]", "entries": "[]"},
+        "take_due": {"lanes": ["default"], "limit": size, "again_s": 1.5, "again_cap_s": 60.5},
+        "undo_take": {**refs, "delay_s": 1.5},
+        "next_due": {"lanes": ["default"]},
+        "claim": {**refs, "owner": "me", "lease_s": 15.5},
+        "advance": moves,
+        "finish": moves,
+        "retry_later": moves,
+        "release": {"holds": _json(holds), "ids": ids, "delay_s": 0.5},
+        "renew": {"holds": _json(holds), "ids": ids, "lease_s": 15.5},
+        "take_items": {**item, **hold, "limit": size, "parallel": 2},
+        "held_items": {**item, "first": 0, "until": size},
+        "held_retries": {**item, "slot": 0},
+        "take_waiting_items": {**item, **hold, "slot": 0, "limit": size},
+        "end_items": {**item, **hold, "results": "[]", "events": "[]", "indexes": list(range(size))},
+        "open_items": {**item, "items": _json([1] * size)},
+        "notify": {},
+        "find_newest_version": {"name": "full"},
+    }
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
+
+
+def _activation(run_id: UUID, *, version_id: int, number: int) -> Activation:
+    """One in fifty is due."""
+    distance = timedelta(hours=1) if number % 50 else timedelta(hours=-1)
+    return Activation(
+        run_id=run_id,
+        version_id=version_id,
+        segment=0,
+        state="leased",
+        wait_reason="running",
+        owner="somebody",
+        epoch=1,
+        lane="default",
+        due_at=datetime.now(UTC) + distance,
+        created_at=NOW,
+    )
