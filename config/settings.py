@@ -75,7 +75,7 @@ _database_options: dict[str, Any] = {  # Any: psycopg's options have many types
     "prepare_threshold": 1,  # hot statements use server-side parameters and are planned once
 }
 # Hot tables swing between empty and full; a plan made while they were empty must not scan them when they are full.
-_session = ["-c enable_seqscan=off", "-c jit=off"]
+_session = ["-c enable_seqscan=off", "-c jit=off", "-c plan_cache_mode=force_generic_plan"]
 if ENVIRONMENT.database_idle_transaction_s:
     _session.append(f"-c idle_in_transaction_session_timeout={ENVIRONMENT.database_idle_transaction_s}s")
 _database_options["options"] = " ".join(_session)

@@ -17,7 +17,7 @@ from workflows.store import ActivationRef, Due
 
 TASK = "workflows.wake"
 BATCH_MAX = 32
-_BATCH_SHARE = 4
+_BATCH_SHARE = 2
 
 Ref: TypeAlias = tuple[str, int, int]
 
@@ -70,7 +70,10 @@ def _plain(dues: Sequence[Due], *, lane: str, programs: Mapping[int, Program]) -
 
 def _parcel(dues: Sequence[Due], *, lane: str) -> Parcel:
     refs = tuple(due.ref for due in dues)
-    return Parcel(canvas=wake([_wire(ref) for ref in refs], lane=lane), refs=refs, lane=lane, is_plain=True)
+    canvas = wake([_wire(ref) for ref in refs], lane=lane)
+    # Told here too: a sender that might want the result subscribes to it in Redis, which may be away.
+    canvas.options["ignore_result"] = True
+    return Parcel(canvas=canvas, refs=refs, lane=lane, is_plain=True)
 
 
 def _shaped(shape: Shape, *, dues: Sequence[Due], program: Program) -> Parcel:
@@ -86,7 +89,7 @@ def _shaped(shape: Shape, *, dues: Sequence[Due], program: Program) -> Parcel:
         canvas = chain(header[0], body) if len(header) == 1 else chord(header, body)
     else:
         canvas = header[0] if len(header) == 1 else group(header)
-    return Parcel(canvas=canvas, refs=refs, lane=heads[0].lane, is_plain=len(header) == 1)
+    return Parcel(canvas=canvas, refs=refs, lane=heads[0].lane, is_plain=canvas.task == TASK)
 
 
 def _branch(due: Due, *, segments: Sequence[int], carries: Sequence[int], program: Program) -> Signature[None]:

@@ -134,6 +134,8 @@ class Publisher:
                 "confirm_publish": False,
             }
             channel = connection.channel()
+            for queue in self._app.amqp.queues.values():
+                queue(channel).declare()  # a broker that lost its data gets its queues back from either side
             self._producer = self._app.amqp.Producer(channel, auto_declare=False)
             self._confirms = _Confirms(channel) if is_amqp else None
             self._connection = connection
@@ -141,8 +143,10 @@ class Publisher:
 
     def _depth(self, lane: str) -> int:
         self._open()
-        answer = self._producer.channel.queue_declare(queue=lane, passive=True)
-        return int(answer.message_count)
+        channel = self._producer.channel
+        if self._confirms is None:
+            return int(channel._size(lane))  # kombu's queues on Redis do not exist while they are empty
+        return int(channel.queue_declare(queue=lane, passive=True).message_count)
 
     def _send(self, parcels: Sequence[Parcel]) -> Sequence[ActivationRef]:
         connection = self._open()

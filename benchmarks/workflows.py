@@ -1,0 +1,35 @@
+"""The functions that the measured workflows call; each does as little as a step can."""
+
+import time
+
+from workflows.registry import function
+
+
+@function
+def noop() -> int:
+    """This will do nothing."""
+    return 0
+
+
+@function
+def stamp() -> float:
+    """This will say when the step was running, by the clock of this machine."""
+    return time.time()
+
+
+@function
+def split(count: int) -> list[int]:
+    """This will give the items of a fan-out."""
+    return list(range(count))
+
+
+@function
+def book(item: int) -> int:
+    """This will take one item and give it back."""
+    return item
+
+
+@function
+def join() -> int:
+    """This will end a fan-out."""
+    return 0
