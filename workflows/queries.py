@@ -113,3 +113,9 @@ def tally(*, correlation_id: str) -> Tally:
     by_state = runs.order_by("state").values_list("state").annotate(number=Count("id"))
     steps = Step.objects.filter(run__correlation_id=correlation_id).count()
     return Tally(runs=dict(by_state), steps=steps)
+
+
+def running_of(*, workflow: str) -> Sequence[UUID]:
+    """This will give the runs of a workflow that have not ended, the newest first."""
+    runs = Run.objects.filter(workflow_name=workflow, state=RunState.RUNNING).order_by("-id")
+    return list(runs.values_list("id", flat=True))

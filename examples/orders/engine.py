@@ -1,5 +1,6 @@
 """Talks to the engine for the demo: connections, workflow, runs, audit; load it when Django is set up."""
 
+import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -15,8 +16,9 @@ from examples.orders.orders import Order
 from examples.orders.trail import TrailEvent
 from integrations import operations as integrations
 from integrations.connections import ConnectionSpec
+from workflows import documents, queries
 from workflows import operations as workflows
-from workflows import queries
+from workflows.errors import RunEnded
 
 DEFINITION = Path(__file__).parent / "order.yaml"
 
@@ -30,6 +32,7 @@ class DjangoEngine:
         self._first_event = audit.latest_id()
         self._actor = Actor(kind=ActorKind.SYSTEM, id="demo")
         now = timezone.now()
+        self._give_up_earlier_runs()
         for name, base_url in base_urls.items():
             # The outside systems listen on the loopback, which is refused unless it is allowed.
             spec = ConnectionSpec(name=name, base_url=base_url, allow_private=True, read_timeout_s=5.0)
@@ -37,6 +40,15 @@ class DjangoEngine:
         source = DEFINITION.read_text(encoding="utf-8")
         version, _ = workflows.publish(source=source, actor=self._actor, now=now)
         self._workflow = version.workflow.name
+
+    def _give_up_earlier_runs(self) -> None:
+        """Runs of a demo that was interrupted would go on now, and charge the gateway of this one."""
+        name = documents.parse_document(DEFINITION.read_text(encoding="utf-8")).document["name"]
+        for run_id in queries.running_of(workflow=str(name)):
+            with contextlib.suppress(RunEnded):
+                workflows.cancel_run(
+                    run_id=run_id, actor=self._actor, now=timezone.now(), reason="its demo was interrupted"
+                )
 
     def start(self, orders: Sequence[Order]) -> None:
         """This will start one run for each order, at most once however often it is called."""
