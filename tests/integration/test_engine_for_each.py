@@ -10,6 +10,7 @@ from django.utils import timezone
 from tests.flows.driving import (
     AT_ONCE,
     TESTER,
+    aside,
     begin,
     call,
     claimable,
@@ -22,6 +23,7 @@ from tests.flows.driving import (
     work,
 )
 from tests.flows.ledger import Ledger
+from tests.support.waiting import wait_until
 from workflows import operations, store
 from workflows.core.identity import idempotency_key
 from workflows.execution import shift
@@ -303,3 +305,26 @@ def test_item_without_another_attempt_becomes_a_dead_letter_when_its_puller_is_l
     assert (letter.kind, letter.index, letter.attempts) == ("lost", 1, 1)
     assert letter.payload == {"call": "flows.sleep", "args": args}
     assert [state for state, *_ in items(run_id)].count("succeeded") == 11
+
+
+def test_late_results_of_a_lost_puller_are_discarded_and_audited(ledger: Ledger, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    args = {"ledger": str(ledger.path), "gate": str(gate)}
+    run_id = begin({"map": call("effect", for_each=[1, 2, 3], args=args, retry=AT_ONCE)})
+    refs = claimable(run_id)
+    first = aside(lambda: shift.execute(refs))
+    wait_until(lambda: ledger.entries("begin"), what="the first puller has begun")
+    lose(run_id)
+    second = aside(lambda: shift.execute(refs))
+    wait_until(lambda: len(ledger.entries("begin")) == 2, what="the second puller has begun")
+
+    gate.touch()
+    first.join(timeout=20)
+    second.join(timeout=20)
+    work(run_id, is_patient=False)
+
+    assert Run.objects.get(id=run_id).state == "succeeded"
+    assert sorted(attempt for _, _, attempt in items(run_id)) == [1, 1, 2]
+    assert trail(run_id).count("step.discarded") == 1
+    done = [event["indexes"] for event in trail_of(run_id, "items.succeeded")]
+    assert sorted(index for indexes in done for index in indexes) == [0, 1, 2]  # type: ignore[attr-defined]  # lists

@@ -24,12 +24,15 @@ Ref: TypeAlias = tuple[str, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Parcel:
-    """A canvas ready to be sent, and the activations it wakes first."""
+    """A canvas ready to be sent, and the activations it wakes first.
+
+    `apart` are the same wake-ups as single messages, for when the canvas cannot be sent; none for what is one.
+    """
 
     canvas: Signature[None]
     refs: tuple[ActivationRef, ...]
     lane: str
-    is_plain: bool
+    apart: tuple["Parcel", ...] = ()
 
 
 def parcels(dues: Sequence[Due], *, programs: Mapping[int, Program]) -> Iterator[Parcel]:
@@ -73,7 +76,7 @@ def _parcel(dues: Sequence[Due], *, lane: str) -> Parcel:
     canvas = wake([_wire(ref) for ref in refs], lane=lane)
     # Told here too: a sender that might want the result subscribes to it in Redis, which may be away.
     canvas.options["ignore_result"] = True
-    return Parcel(canvas=canvas, refs=refs, lane=lane, is_plain=True)
+    return Parcel(canvas=canvas, refs=refs, lane=lane)
 
 
 def _shaped(shape: Shape, *, dues: Sequence[Due], program: Program) -> Parcel:
@@ -82,14 +85,16 @@ def _shaped(shape: Shape, *, dues: Sequence[Due], program: Program) -> Parcel:
     heads = [due for due in dues if due.segment in chains]
     carries = () if shape.join is None else (shape.join,)
     header = [_branch(due, segments=chains[due.segment], carries=carries, program=program) for due in heads]
-    refs = tuple(due.ref for due in heads)
+    apart = tuple(_parcel([due], lane=due.lane) for due in heads)
     canvas: Signature[None]
     if shape.join is not None:
         body = _wake_segment(heads[0].run_id, segment=shape.join, carries=(), program=program)
         canvas = chain(header[0], body) if len(header) == 1 else chord(header, body)
     else:
         canvas = header[0] if len(header) == 1 else group(header)
-    return Parcel(canvas=canvas, refs=refs, lane=heads[0].lane, is_plain=canvas.task == TASK)
+    if canvas.task == TASK:
+        return apart[0]
+    return Parcel(canvas=canvas, refs=tuple(due.ref for due in heads), lane=heads[0].lane, apart=apart)
 
 
 def _branch(due: Due, *, segments: Sequence[int], carries: Sequence[int], program: Program) -> Signature[None]:
@@ -113,7 +118,7 @@ def wake(refs: Sequence[Ref], *, lane: str, carries: Sequence[int] = ()) -> Sign
     kwargs: dict[str, object] = {"refs": [list(ref) for ref in refs]}
     if carries:
         kwargs["carries"] = list(carries)
-    return signature(TASK, kwargs=kwargs, immutable=True, options={"queue": lane})
+    return signature(TASK, kwargs=kwargs, immutable=True, options={"queue": lane, "ignore_result": True})
 
 
 def _wire(ref: ActivationRef) -> Ref:

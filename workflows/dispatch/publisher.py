@@ -16,6 +16,7 @@ from workflows.store import ActivationRef
 
 log = structlog.get_logger(__name__)
 _CONFIRM_S = 10.0
+_NO_CANVAS_S = 10.0
 
 
 class _Confirms:
@@ -84,6 +85,7 @@ class Publisher:
         self._connection: Connection | None = None
         self._producer: Any = None  # kombu's producer has no types
         self._confirms: _Confirms | None = None
+        self._canvas_after = 0.0
         self.lanes: Sequence[str] = [name for name in app.amqp.queues if name != settings.DEAD_QUEUE]
         self._window = Window(lanes=self.lanes, size=settings.DISPATCH_WINDOW, depth=self._depth)
 
@@ -150,31 +152,27 @@ class Publisher:
 
     def _send(self, parcels: Sequence[Parcel]) -> Sequence[ActivationRef]:
         connection = self._open()
-        failed: list[Parcel] = []
         for parcel in parcels:
-            self._window.note_sent(parcel.lane, messages=len(parcel.refs) if not parcel.is_plain else 1)
-            if parcel.is_plain:
-                result = parcel.canvas.apply_async(producer=self._producer, mandatory=True)
-                if self._confirms is not None:
-                    self._confirms.expect(parcel, task_id=_first_task_id(result))
-            elif not _send_canvas(parcel):
-                failed.append(parcel)
+            self._window.note_sent(parcel.lane, messages=len(parcel.apart) or 1)
+            if not parcel.apart or not self._send_canvas(parcel):
+                for message in parcel.apart or (parcel,):
+                    self._send_message(message)
+        unconfirmed = () if self._confirms is None else self._confirms.wait(connection)
+        return [ref for parcel in unconfirmed for ref in parcel.refs]
+
+    def _send_message(self, parcel: Parcel) -> None:
+        result = parcel.canvas.apply_async(producer=self._producer, mandatory=True)
         if self._confirms is not None:
-            failed.extend(self._confirms.wait(connection))
-        return [ref for parcel in failed for ref in parcel.refs]
+            self._confirms.expect(parcel, task_id=str(result.id))
 
-
-def _first_task_id(result: Any) -> str:  # celery's results have no useful types
-    while result.parent is not None:
-        result = result.parent
-    return str(result.id)
-
-
-def _send_canvas(parcel: Parcel) -> bool:
-    """Chords and groups go through Celery's own producers; their join is counted in Redis, which may be away."""
-    try:
-        parcel.canvas.apply_async()
-    except Exception:  # celery and redis raise many kinds; the sweep sends the wake-ups again
-        log.warning("canvas_not_sent", refs=len(parcel.refs), exc_info=True)
-        return False
-    return True
+    def _send_canvas(self, parcel: Parcel) -> bool:
+        """Send through Celery's own producers; chords are counted in Redis, which may be away: then without it."""
+        if time.monotonic() < self._canvas_after:
+            return False
+        try:
+            parcel.canvas.apply_async()
+        except Exception:  # celery and redis raise many kinds
+            log.warning("canvas_not_sent", refs=len(parcel.refs), single_messages_for_s=_NO_CANVAS_S, exc_info=True)
+            self._canvas_after = time.monotonic() + _NO_CANVAS_S
+            return False
+        return True
