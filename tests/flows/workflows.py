@@ -58,10 +58,11 @@ def effect(
 ) -> str:
     """This will have one effect outside, after `seconds`, and once the file `gate` exists.
 
+    `{attempt}` in `gate` stands for the number of the attempt.
     With `fails_late` the first attempt fails after its effect.
     """
     outside.write(ledger, event="begin", context=context)
-    _wait_for(gate)
+    _wait_for(None if gate is None else gate.format(attempt=context.attempt))
     time.sleep(seconds)
     outside.write(ledger, event="effect", context=context)
     if fails_late and context.attempt == 1:

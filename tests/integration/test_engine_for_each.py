@@ -44,6 +44,14 @@ def items(run_id: UUID) -> list[tuple[object, ...]]:
     return list(rows.values_list("state", "output", "attempt"))
 
 
+def indexes_done(run_id: UUID) -> list[int]:
+    """This will give the indexes that the audit trail tells of as done."""
+    done: list[int] = []
+    for event in trail_of(run_id, "items.succeeded"):
+        done.extend(event["indexes"])  # type: ignore[arg-type]  # a list, as JSON gives it
+    return done
+
+
 def test_items_give_their_outputs_in_the_order_of_the_list() -> None:
     run = finish(
         {
@@ -57,8 +65,7 @@ def test_items_give_their_outputs_in_the_order_of_the_list() -> None:
     assert run.output == [[index, index * 2] for index in range(10)]
     assert items(run.id) == [("succeeded", [index, index * 2], 1) for index in range(10)]
     assert (Fanout.objects.get(run_id=run.id).total, states(run.id)["map"]) == (10, "succeeded")
-    done = [index for event in trail_of(run.id, "items.succeeded") for index in event["indexes"]]  # type: ignore[attr-defined]
-    assert sorted(done) == list(range(10))
+    assert sorted(indexes_done(run.id)) == list(range(10))
 
 
 def test_item_has_an_idempotency_key_of_its_own() -> None:
@@ -324,7 +331,6 @@ def test_late_results_of_a_lost_puller_are_discarded_and_audited(ledger: Ledger,
     work(run_id, is_patient=False)
 
     assert Run.objects.get(id=run_id).state == "succeeded"
-    assert sorted(attempt for _, _, attempt in items(run_id)) == [1, 1, 2]
+    assert [attempt for _, _, attempt in items(run_id)] == [2, 1, 1]
     assert trail(run_id).count("step.discarded") == 1
-    done = [event["indexes"] for event in trail_of(run_id, "items.succeeded")]
-    assert sorted(index for indexes in done for index in indexes) == [0, 1, 2]  # type: ignore[attr-defined]  # lists
+    assert sorted(indexes_done(run_id)) == [0, 1, 2]

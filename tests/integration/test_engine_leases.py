@@ -100,27 +100,29 @@ def test_step_that_loses_its_last_worker_becomes_a_dead_letter_with_its_payload(
     assert Run.objects.get(id=run_id).state == "failed"
 
 
-@pytest.mark.parametrize("result", ["success", "failure", "fork"])
+@pytest.mark.parametrize("result", ["success", "failure", "sequence", "fork"])
 def test_late_result_of_a_lost_worker_is_discarded_and_audited(result: str, tmp_path: Path, ledger: Ledger) -> None:
-    """The first worker hangs, the second does the work, then the first comes back."""
-    gate = tmp_path / "gate"
-    act = call("effect", args={"ledger": str(ledger.path), "gate": str(gate), "fails_late": result == "failure"})
-    fork = {"a": call("noop", needs="act"), "b": call("noop", needs="act")} if result == "fork" else {}
-    run_id = begin({"act": {**act, "retry": AT_ONCE}, **fork})
+    """The first worker hangs, the second begins the work anew, then the first comes back."""
+    gate = str(tmp_path / "gate-{attempt}")
+    act = call("effect", args={"ledger": str(ledger.path), "gate": gate, "fails_late": result == "failure"})
+    names = {"sequence": ["a"], "fork": ["a", "b"]}.get(result, [])
+    behind = {name: call("noop", needs="act") for name in names}
+    run_id = begin({"act": {**act, "retry": AT_ONCE}, **behind})
     refs = claimable(run_id)
     first = aside(lambda: shift.execute(refs))
     wait_until(lambda: ledger.entries("begin"), what="the first worker has begun")
     lose(run_id)
     second = aside(lambda: shift.execute(refs))
     wait_until(lambda: len(ledger.entries("begin")) == 2, what="the second worker has begun")
-    second_pid = Activation.objects.get(run_id=run_id).epoch
+    epoch = Activation.objects.get(run_id=run_id).epoch
 
-    gate.touch()
+    (tmp_path / "gate-1").touch()
     first.join(timeout=20)
+    (tmp_path / "gate-2").touch()
     second.join(timeout=20)
     work(run_id)
 
-    assert second_pid == 2
+    assert epoch == 2
     assert Run.objects.get(id=run_id).state == "succeeded"
     assert Step.objects.get(run_id=run_id, step="act").attempts == 2
     assert trail(run_id).count("step.discarded") == 1
