@@ -6,7 +6,7 @@ Every function is one statement. Outside a transaction it is one durable commit;
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, TypedDict
+from typing import NamedTuple, TypedDict, TypeVar
 from uuid import UUID
 
 import orjson
@@ -109,6 +109,9 @@ class EntryRow(TypedDict):
     segment: int
     position: int
     lane: str
+
+
+_Held = TypeVar("_Held", "AdvanceRow", "FinishRow", "RetryRow", "HoldRow")
 
 
 class StepRow(TypedDict):
@@ -243,18 +246,18 @@ def finish(*, moves: Sequence[FinishRow], steps: Sequence[StepRow], events: Sequ
 
 def retry_later(*, moves: Sequence[RetryRow], events: Sequence[EventRow]) -> frozenset[int]:
     """This will book next attempts; gives the activations that were still ours."""
-    rows = statements.run("retry_later", {"moves": dump(moves), "events": dump(events)})
+    rows = statements.run("retry_later", {"moves": dump(_in_lock_order(moves)), "events": dump(events)})
     return frozenset(rows[0][0] or ())
 
 
 def release(*, holds: Sequence[HoldRow], delay_s: float = 0.0) -> int:
     """This will give leases back, due for dispatch in `delay_s`; gives how many were still ours."""
-    return int(statements.run("release", {"holds": dump(holds), "delay_s": delay_s})[0][0])
+    return int(statements.run("release", {"holds": dump(_in_lock_order(holds)), "delay_s": delay_s})[0][0])
 
 
 def renew(*, holds: Sequence[HoldRow], lease_s: float) -> frozenset[int]:
     """This will extend leases; gives the activations that are still ours."""
-    rows = statements.run("renew", {"holds": dump(holds), "lease_s": lease_s})
+    rows = statements.run("renew", {"holds": dump(_in_lock_order(holds)), "lease_s": lease_s})
     return frozenset(row[0] for row in rows)
 
 
@@ -310,11 +313,11 @@ def end_items(
 def _moved(
     name: str,
     *,
-    moves: Sequence[AdvanceRow] | Sequence[FinishRow],
+    moves: Sequence[_Held],
     steps: Sequence[StepRow],
     events: Sequence[EventRow],
 ) -> frozenset[int]:
-    params = {"moves": dump(moves), "steps": dump(steps), "events": dump(events)}
+    params = {"moves": dump(_in_lock_order(moves)), "steps": dump(steps), "events": dump(events)}
     return frozenset(statements.run(name, params)[0][0] or ())
 
 
@@ -327,3 +330,8 @@ def _items(name: str, params: Mapping[str, object]) -> Sequence[HeldItem]:
 
 def _named(refs: Sequence[ActivationRef]) -> Mapping[str, object]:
     return {"refs": dump([ref._asdict() for ref in refs]), "run_ids": [ref.run_id for ref in refs]}
+
+
+def _in_lock_order(rows: Sequence[_Held]) -> list[_Held]:
+    """Statements that run beside each other lock rows in one order, so that none waits for the other in a circle."""
+    return sorted(rows, key=lambda row: row["id"])

@@ -4,13 +4,14 @@ from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import pytest
-from celery import Signature
+from celery import Signature, current_app
 
 from tests.flows.driving import call, claimable, publish, start, work
 from workflows import plans
-from workflows.dispatch import canvas
+from workflows.dispatch import canvas, relay
 from workflows.dispatch.canvas import Parcel
-from workflows.models import Activation
+from workflows.dispatch.publisher import Publisher
+from workflows.models import Activation, Run, WorkflowVersion
 from workflows.store import Due
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -122,3 +123,16 @@ def test_branches_without_a_common_join_are_sent_apart() -> None:
 
     assert sorted(str(queues(parcel.canvas)) for parcel in packed(run_id)) == ["default", "io"]
     work(run_id)
+
+
+def test_version_that_cannot_be_read_holds_up_its_own_runs_only() -> None:
+    broken, sound = (start(publish({"only": call("noop")})) for _ in range(2))
+    version_id = Run.objects.get(id=broken).version_id
+    WorkflowVersion.objects.filter(id=version_id).update(plan="not a plan")
+
+    with Publisher(current_app) as publisher:
+        while relay.dispatch_due(publisher, lanes=["default"]):
+            pass
+
+    waiting = Activation.objects.filter(run_id__in=(broken, sound))
+    assert {row.run_id: row.dispatches for row in waiting} == {broken: 1, sound: 1}

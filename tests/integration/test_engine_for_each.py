@@ -334,3 +334,17 @@ def test_late_results_of_a_lost_puller_are_discarded_and_audited(ledger: Ledger,
     assert [attempt for _, _, attempt in items(run_id)] == [2, 1, 1]
     assert trail(run_id).count("step.discarded") == 1
     assert sorted(indexes_done(run_id)) == [0, 1, 2]
+
+
+def test_for_each_that_is_lost_before_it_is_open_has_used_up_an_attempt() -> None:
+    once = {"map": call("noop", for_each=[1, 2], retry={"attempts": 1})}
+    run_id = begin(once)
+    store.claim(refs=claimable(run_id), owner="a worker that dies", lease_s=60)
+    lose(run_id)
+
+    work(run_id, is_patient=False)
+
+    assert Run.objects.get(id=run_id).state == "failed"
+    letter = DeadLetter.objects.get(run_id=run_id)
+    assert (letter.kind, letter.step, letter.index, letter.attempts) == ("lost", "map", None, 1)
+    assert items(run_id) == []

@@ -5,7 +5,7 @@ row is taken by one of them. Nothing is held in memory, so it may be killed at a
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 from django.conf import settings
@@ -37,14 +37,26 @@ def dispatch_due(publisher: Publisher, *, lanes: Sequence[str]) -> int:
     )
     if not dues:
         return 0
-    programs: dict[int, Program] = {
-        version_id: plans.program_of(version_id) for version_id in {due.version_id for due in dues}
-    }
-    unsent = publisher.send(canvas.parcels(dues, programs=programs))
+    programs = _programs({due.version_id for due in dues})
+    readable = [due for due in dues if due.version_id in programs]
+    unsent = publisher.send(canvas.parcels(readable, programs=programs))
     if unsent:
         log.warning("dispatch_undone", activations=len(unsent), again_in_s=_UNSENT_AGAIN_S)
         store.undo_take(refs=unsent, delay_s=_UNSENT_AGAIN_S)
     return len(dues)
+
+
+def _programs(version_ids: Collection[int]) -> Mapping[int, Program]:
+    """The programs of versions; one that this release cannot read holds up its own runs only."""
+    programs: dict[int, Program] = {}
+    for version_id in version_ids:
+        try:
+            programs[version_id] = plans.program_of(version_id)
+        except DatabaseError:
+            raise
+        except Exception:  # whatever is wrong with it, the others must go on
+            log.exception("version_unreadable", version_id=version_id)
+    return programs
 
 
 def run(*, publisher: Publisher, doorbell: Doorbell, is_stopping: Callable[[], bool]) -> None:

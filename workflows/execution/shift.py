@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from workflows import plans, store
-from workflows.execution import attempts, items, losses, pace, settlement
+from workflows.execution import attempts, fanout, items, losses, pace, settlement
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.leases import keeper, owner_name
 from workflows.execution.settlement import Ended
@@ -54,13 +54,18 @@ def _admit(shift: _Shift, *, claim: Claim, owner: str, carries: frozenset[int]) 
     now = timezone.now()
     program = plans.program_of(claim.version_id)
     cursor = open_cursor(claim, program=program, now=now, owner=owner, carries=carries)
-    if claim.was_lost and not cursor.segment.is_map:
+    if claim.was_lost and not _holds_items(cursor):
         loss = losses.loss_of(cursor)
         if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
             _go_on(shift, settlement.settle([Ended(cursor, loss, now)]))
             return
         losses.note_loss(cursor, now=now)
     shift.waiting.append(cursor)
+
+
+def _holds_items(cursor: Cursor) -> bool:
+    """A puller loses items, and settles that itself; a `for_each` that was not open yet is lost as a step."""
+    return cursor.segment.is_map and (cursor.claim.slot > 0 or fanout.is_open(cursor))
 
 
 def _round(shift: _Shift) -> None:
