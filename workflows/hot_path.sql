@@ -65,7 +65,8 @@ where activation.run_id = any(%(run_ids)s::uuid[])
 select extract(epoch from min(due_at) - now())::float8 from workflows_activation;
 
 -- name: claim
--- Leases activations to a worker. An owner that is still named was lost: its attempt is over.
+-- Leases activations to a worker. An owner that is still named was lost: its attempt is over, and the next one
+-- is made alone, so that a run that kills its workers takes no other with it twice.
 with ref as (
     select * from jsonb_to_recordset(%(refs)s::jsonb) as ref(run_id uuid, segment smallint, slot smallint)
 ), old as (
@@ -73,6 +74,7 @@ with ref as (
     from ref join workflows_activation as activation using (run_id, segment, slot)
     where activation.run_id = any(%(run_ids)s::uuid[])
         and (activation.state = 'ready' or activation.due_at <= now())
+        and (activation.owner = '' or %(is_alone)s)
     for update of activation skip locked
 )
 update workflows_activation as activation

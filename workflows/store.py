@@ -230,7 +230,7 @@ def next_due_s() -> float | None:
 
 def claim(*, refs: Sequence[ActivationRef], owner: str, lease_s: float) -> Sequence[Claim]:
     """This will lease those of `refs` that may be worked on now; the others are somebody else's, or over."""
-    params = {**_named(refs), "owner": owner, "lease_s": lease_s}
+    params = {**_named(refs), "owner": owner, "lease_s": lease_s, "is_alone": len(refs) == 1}
     return [Claim(*row) for row in statements.run("claim", params)]
 
 

@@ -134,7 +134,7 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         "take_due": {"lanes": ["default"], "limit": size, "again_s": 1.5, "again_cap_s": 60.5},
         "undo_take": {**refs, "delay_s": 1.5},
         "next_due": {"lanes": ["default"]},
-        "claim": {**refs, "owner": "me", "lease_s": 15.5},
+        "claim": {**refs, "owner": "me", "lease_s": 15.5, "is_alone": True},
         "advance": moves,
         "finish": moves,
         "retry_later": moves,

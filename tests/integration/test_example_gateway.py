@@ -266,5 +266,7 @@ def is_refused_within(*, port: int, limit_s: float) -> bool:
             socket.create_connection(("127.0.0.1", port), timeout=1).close()
         except ConnectionRefusedError:
             return True
+        except ConnectionResetError:
+            continue  # it ended while this connection waited to be accepted
         time.sleep(0.05)
     return False
