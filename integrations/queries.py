@@ -41,11 +41,6 @@ def find_connection(name: str) -> ConnectionSpec | None:
     return None if row is None else spec_of(row)
 
 
-def connection_names() -> list[str]:
-    """This will list the names of all connections in alphabetical order."""
-    return list(Connection.objects.order_by("name").values_list("name", flat=True))
-
-
 def forget_connections() -> None:
     """This will let the next call read its connection again."""
     _read.clear()

@@ -45,11 +45,6 @@ def first_error(*, run_id: UUID) -> Mapping[str, JsonValue] | None:
     return error
 
 
-def running_without_activation() -> QuerySet[Run]:
-    """This will find runs that wait for nothing, oldest first: there must be none."""
-    return Run.objects.filter(state=RunState.RUNNING, activations__isnull=True).order_by("id")
-
-
 def past_deadline(*, now: datetime) -> Sequence[UUID]:
     """This will give running runs whose deadline has passed, longest past first; at most 100."""
     runs = Run.objects.filter(state=RunState.RUNNING, deadline_at__lte=now).order_by("deadline_at")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from workflows.core.definition import StepDefinition
+from workflows.core.order import upstream_of
 
 
 class Graph:
@@ -28,11 +29,7 @@ class Graph:
     @cached_property
     def ancestors(self) -> Mapping[str, frozenset[str]]:
         """This will give, for each step, all steps that have ended before it can start."""
-        found: dict[str, frozenset[str]] = {}
-        for step_id in self.order:
-            needs = self.needs[step_id]
-            found[step_id] = frozenset(needs).union(*(found[need] for need in needs))
-        return found
+        return upstream_of(self.needs)
 
     def upstream(self, step_id: str) -> frozenset[str]:
         """This will give every step that `step_id` waits for, directly or not."""

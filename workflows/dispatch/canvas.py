@@ -73,10 +73,7 @@ def _plain(dues: Sequence[Due], *, lane: str, programs: Mapping[int, Program]) -
 
 def _parcel(dues: Sequence[Due], *, lane: str) -> Parcel:
     refs = tuple(due.ref for due in dues)
-    canvas = wake([_wire(ref) for ref in refs], lane=lane)
-    # Told here too: a sender that might want the result subscribes to it in Redis, which may be away.
-    canvas.options["ignore_result"] = True
-    return Parcel(canvas=canvas, refs=refs, lane=lane)
+    return Parcel(canvas=wake([_wire(ref) for ref in refs], lane=lane), refs=refs, lane=lane)
 
 
 def _shaped(shape: Shape, *, dues: Sequence[Due], program: Program) -> Parcel:
@@ -118,6 +115,7 @@ def wake(refs: Sequence[Ref], *, lane: str, carries: Sequence[int] = ()) -> Sign
     kwargs: dict[str, object] = {"refs": [list(ref) for ref in refs]}
     if carries:
         kwargs["carries"] = list(carries)
+    # The task's own setting is not enough: a sender that might want a result subscribes in Redis, which may be away.
     return signature(TASK, kwargs=kwargs, immutable=True, options={"queue": lane, "ignore_result": True})
 
 

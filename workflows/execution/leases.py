@@ -35,7 +35,6 @@ class LeaseKeeper:
         self._held: dict[int, tuple[HoldRow, float]] = {}
         self._kill_at: float | None = None
         self._thread: threading.Thread | None = None
-        self._wake = threading.Event()
 
     def hold(self, claims: Sequence[Claim]) -> None:
         """This will keep the leases of `claims` alive until they are dropped."""
@@ -60,7 +59,7 @@ class LeaseKeeper:
         lease_s: float = settings.LEASE_S
         try:
             while True:
-                self._wake.wait(min(1.0, lease_s / 6))
+                time.sleep(min(1.0, lease_s / 6))
                 self._enforce()
                 self._renew(lease_s)
         finally:

@@ -69,9 +69,11 @@ def settle(results: Sequence[Ended]) -> Sequence[Cursor]:
                 retrying.append(Unfinished(result, result.outcome, delay_s))
                 continue
         end = _step_end(result)
-        if end.failure is None and not end.cursor.claim.round and end.follow.position is not None:
+        if end.failure is not None or end.cursor.claim.round:
+            apart.append(Finished(result, end))
+        elif end.follow.position is not None:
             advancing.append(Finished(result, end))
-        elif end.failure is None and not end.cursor.claim.round and end.cursor.is_whole_run:
+        elif end.cursor.is_whole_run:
             finishing.append(Finished(result, end))
         else:
             apart.append(Finished(result, end))
