@@ -22,9 +22,9 @@ with item as materialized (
 ), activation as (
     insert into workflows_activation (
         run_id, version_id, segment, slot, position, range_start, range_end, attempt, round, state, wait_reason,
-        due_at, owner, epoch, lane, priority, dispatches, created_at)
+        wait_object, due_at, owner, epoch, lane, priority, dispatches, created_at)
     select item.id, item.version_id, entry.segment, 0, entry.position, 0, 0, 1, 0, 'ready', 'worker',
-        now(), '', 0, entry.lane, item.priority, 0, item.created_at
+        '', now(), '', 0, entry.lane, item.priority, 0, item.created_at
     from jsonb_to_recordset(%(entries)s::jsonb) as entry(run_id uuid, segment smallint, position smallint, lane text)
     join item on item.id = entry.run_id
     join run on run.id = item.id
@@ -45,6 +45,7 @@ with due as (
 update workflows_activation as activation
 set state = 'ready',
     wait_reason = 'worker',
+    wait_object = '',
     dispatches = least(activation.dispatches + 1, 1000),
     due_at = now() + make_interval(secs => least(%(again_s)s * power(2, least(activation.dispatches, 10)), %(again_cap_s)s))
 where activation.id = any(array(select id from due))
@@ -80,6 +81,7 @@ with ref as (
 update workflows_activation as activation
 set state = 'leased',
     wait_reason = 'running',
+    wait_object = '',
     owner = %(owner)s,
     epoch = activation.epoch + 1,
     due_at = now() + make_interval(secs => %(lease_s)s),
@@ -173,6 +175,23 @@ select array_agg(moved.id), (
     from jsonb_to_recordset(%(events)s::jsonb) as event(id bigint, event jsonb)
     where event.id in (select id from moved)
 ), pg_notify('workflows_due', '') from moved;
+
+-- name: postpone
+-- Puts activations aside that could not be tried now; no attempt is spent, nor any of the time retries may take.
+with hold as (
+    select * from jsonb_to_recordset(%(holds)s::jsonb) as hold(
+        id bigint, epoch int, reason text, object text, delay_s float8)
+), postponed as (
+    update workflows_activation as activation
+    set state = 'waiting', wait_reason = hold.reason, wait_object = hold.object, owner = '',
+        due_at = now() + make_interval(secs => hold.delay_s),
+        first_attempt_at = case when activation.attempt > 1
+            then activation.first_attempt_at + make_interval(secs => hold.delay_s) end
+    from hold
+    where activation.id = any(array(select id from hold)) and activation.id = hold.id and activation.epoch = hold.epoch
+    returning activation.id
+)
+select array_agg(postponed.id), pg_notify('workflows_due', '') from postponed;
 
 -- name: release
 -- Gives activations back that their worker did not come to, or has worked on long enough.

@@ -8,8 +8,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import assert_never
 from uuid import UUID
 
 from django.db.models import Count
@@ -17,25 +15,9 @@ from django.db.models import Count
 from workflows import plans
 from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.plan import Plan
-from workflows.core.states import ActivationState, ItemState, RunState, StepState, WaitReason
+from workflows.core.standing import OBJECT_KINDS, Standing, open_standing
+from workflows.core.states import ActivationState, ItemState, RunState, WaitReason
 from workflows.models import Activation, Item, Run, Step
-
-
-class StepReportState(StrEnum):
-    """What a step is, seen from outside: how it ended, or what it does."""
-
-    RUNNING = "running"
-    READY = "ready"
-    RETRYING = "retrying"
-    WAITING = "waiting"
-    PENDING = "pending"
-    NOT_REACHED = "not_reached"
-    SUCCEEDED = StepState.SUCCEEDED.value
-    FAILED = StepState.FAILED.value
-    SKIPPED = StepState.SKIPPED.value
-    UPSTREAM_FAILED = StepState.UPSTREAM_FAILED.value
-    CANCELLED = StepState.CANCELLED.value
-
 
 _ENDED_ITEMS = frozenset({ItemState.SUCCEEDED, ItemState.FAILED, ItemState.CANCELLED})
 _Counts = Mapping[str, Mapping[str, int]]
@@ -68,7 +50,7 @@ class StepReport:
     needs: Sequence[str]
     lane: str
     segment: int
-    state: StepReportState
+    state: Standing
     attempts: int
     output: JsonValue
     error: JsonValue
@@ -111,7 +93,7 @@ def _ended(row: Step, *, plan: Plan, counts: _Counts) -> StepReport:
         needs=plan.graph.needs[row.step],
         lane=segment.lane,
         segment=segment.index,
-        state=StepReportState(row.state),
+        state=Standing(row.state),
         attempts=row.attempts,
         output=row.output,
         error=row.error,
@@ -129,7 +111,7 @@ def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Co
         needs=plan.graph.needs[step],
         lane=segment.lane,
         segment=segment.index,
-        state=_open_state(run, waits=waits),
+        state=open_standing(reasons=[wait.reason for wait in waits], is_run_open=run.state == RunState.RUNNING),
         attempts=max((wait.attempt - (not wait.is_running) for wait in waits), default=0),
         output=None,
         error=None,
@@ -139,27 +121,14 @@ def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Co
     )
 
 
-def _open_state(run: Run, *, waits: Sequence[Wait]) -> StepReportState:
-    if not waits:
-        is_running = run.state == RunState.RUNNING
-        return StepReportState.PENDING if is_running else StepReportState.NOT_REACHED
-    if any(wait.is_running for wait in waits):
-        return StepReportState.RUNNING
-    reasons = {wait.reason for wait in waits}
-    if WaitReason.RETRY in reasons:
-        return StepReportState.RETRYING
-    return StepReportState.WAITING if WaitReason.ITEMS in reasons else StepReportState.READY
-
-
 def _wait(activation: Activation, *, plan: Plan, counts: _Counts) -> Wait:
     step = plan.step_at(segment=activation.segment, position=activation.position)
     reason = WaitReason(activation.wait_reason)
-    kind, name = _object(activation, reason=reason, step=step, items=counts.get(step.id, {}))
     return Wait(
         step=step.id,
         reason=reason,
-        object_kind=kind,
-        object_name=name,
+        object_kind=OBJECT_KINDS[reason],
+        object_name=_object(activation, reason=reason, step=step, items=counts.get(step.id, {})),
         is_running=activation.state == ActivationState.LEASED,
         since=activation.step_started_at or activation.created_at,
         due_at=activation.due_at,
@@ -167,21 +136,19 @@ def _wait(activation: Activation, *, plan: Plan, counts: _Counts) -> Wait:
     )
 
 
-def _object(
-    activation: Activation, *, reason: WaitReason, step: StepDefinition, items: Mapping[str, int]
-) -> tuple[str, str]:
+def _object(activation: Activation, *, reason: WaitReason, step: StepDefinition, items: Mapping[str, int]) -> str:
     match reason:
         case WaitReason.WORKER:
-            return "lane", activation.lane
+            return activation.lane
         case WaitReason.RUNNING:
-            return "worker", activation.owner
+            return activation.owner
         case WaitReason.RETRY:
-            return "attempt", f"{activation.attempt} of {step.retry.attempts}"
+            return f"{activation.attempt} of {step.retry.attempts}"
         case WaitReason.ITEMS:
             done = sum(count for state, count in items.items() if state in _ENDED_ITEMS)
-            return "items", f"{done} of {sum(items.values())} ended"
+            return f"{done} of {sum(items.values())} ended"
         case _:
-            assert_never(reason)
+            return activation.wait_object
 
 
 def _item_counts(run_id: UUID) -> _Counts:

@@ -142,6 +142,7 @@ class Activation(models.Model):
     round = models.SmallIntegerField(default=0)
     state = models.CharField(max_length=10, choices=_choices(ActivationState), default=ActivationState.READY)
     wait_reason = models.CharField(max_length=20, default=WaitReason.WORKER)
+    wait_object = models.CharField(max_length=300, blank=True, default="", help_text="What it waits for, by name.")
     due_at = models.DateTimeField(help_text="When it is dispatched (again): outbox, lease end and timer.")
     owner = models.CharField(max_length=120, blank=True, default="")
     epoch = models.IntegerField(default=0, help_text="Counts claims: a fence against late results.")

@@ -111,7 +111,7 @@ class EntryRow(TypedDict):
     lane: str
 
 
-_Held = TypeVar("_Held", "AdvanceRow", "FinishRow", "RetryRow", "HoldRow")
+_Held = TypeVar("_Held", "AdvanceRow", "FinishRow", "RetryRow", "PostponeRow", "HoldRow")
 
 
 class StepRow(TypedDict):
@@ -167,6 +167,16 @@ class RetryRow(TypedDict):
     evidence: object
     started_at: str
     ended_at: str
+
+
+class PostponeRow(TypedDict):
+    """Activation `id` waits for `object` and asks again after `delay_s`; its attempt is not spent."""
+
+    id: int
+    epoch: int
+    reason: str
+    object: str
+    delay_s: float
 
 
 class HoldRow(TypedDict):
@@ -247,6 +257,12 @@ def finish(*, moves: Sequence[FinishRow], steps: Sequence[StepRow], events: Sequ
 def retry_later(*, moves: Sequence[RetryRow], events: Sequence[EventRow]) -> frozenset[int]:
     """This will book next attempts; gives the activations that were still ours."""
     rows = statements.run("retry_later", {"moves": dump(_in_lock_order(moves)), "events": dump(events)})
+    return frozenset(rows[0][0] or ())
+
+
+def postpone(*, holds: Sequence[PostponeRow]) -> frozenset[int]:
+    """This will put activations aside without an attempt; gives those that were still ours."""
+    rows = statements.run("postpone", {"holds": dump(_in_lock_order(holds))})
     return frozenset(rows[0][0] or ())
 
 

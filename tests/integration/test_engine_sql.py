@@ -138,6 +138,7 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         "advance": moves,
         "finish": moves,
         "retry_later": moves,
+        "postpone": {"holds": "[]"},
         "release": {"holds": _json(holds), "ids": ids, "delay_s": 0.5},
         "renew": {"holds": _json(holds), "ids": ids, "lease_s": 15.5},
         "take_items": {**item, **hold, "limit": size, "parallel": 2},

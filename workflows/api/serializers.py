@@ -9,8 +9,8 @@ from rest_framework import serializers
 from audit.redaction import redacted
 from workflows import inspection
 from workflows.api.state_field import StateField
+from workflows.core.standing import Standing
 from workflows.core.states import DeadLetterState, ItemState, RunState
-from workflows.inspection import StepReportState
 from workflows.models import Attempt, DeadLetter, Item, Run, Workflow, WorkflowVersion
 
 PRIORITY_MIN, PRIORITY_MAX = -100, 100
@@ -185,7 +185,7 @@ class StepSerializer(serializers.Serializer[Any]):
     needs = serializers.ListField(child=serializers.CharField())
     lane = serializers.CharField()
     segment = serializers.IntegerField()
-    state = StateField(StepReportState)
+    state = StateField(Standing)
     attempts = serializers.IntegerField()
     output = serializers.JSONField(allow_null=True)
     error = serializers.JSONField(allow_null=True)

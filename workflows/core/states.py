@@ -63,6 +63,9 @@ class WaitReason(StrEnum):
     RUNNING = "running"
     RETRY = "retry"
     ITEMS = "items"
+    LIMIT = "limit"
+    RATE = "rate"
+    BREAKER = "breaker"
 
 
 class FailureKind(StrEnum):

@@ -13,11 +13,12 @@ from django.conf import settings
 from integrations import operations as integrations
 from integrations.contract import CallContext
 from integrations.errors import CallFailed
+from integrations.errors import Postponed as CallPostponed
 from workflows import registry
 from workflows.core.context import StepContext
 from workflows.core.definition import JsonValue
-from workflows.core.outcome import Failed, Outcome, Succeeded
-from workflows.core.states import FailureKind
+from workflows.core.outcome import Failed, Outcome, Postponed, Succeeded
+from workflows.core.states import FailureKind, WaitReason
 from workflows.core.storable import holds_nul, readable
 from workflows.execution.timeouts import StepTimeout, time_limit
 
@@ -48,6 +49,8 @@ def perform(call: Call) -> Outcome:
             is_repeatable=failure.repeatable,
             payload=call.inputs,
         )
+    except CallPostponed as pause:
+        return Postponed(reason=WaitReason(pause.reason), object=pause.object_name, delay_s=pause.delay_s)
     except StepTimeout:
         message = f"did not end within its timeout of {call.context.timeout_s:g} s"
         return Failed(kind=FailureKind.TIMEOUT, message=message, payload=call.inputs)

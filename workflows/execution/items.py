@@ -16,7 +16,7 @@ from django.utils import timezone
 from audit.events import EncodedEvent, EventKind
 from workflows import plans, store
 from workflows.core import retry
-from workflows.core.outcome import Failed, Outcome, Succeeded
+from workflows.core.outcome import Failed, Outcome, Postponed, Succeeded
 from workflows.core.states import FailureKind, ItemState, StepState
 from workflows.execution import attempts, dead_letters, fanout, frontier, losses
 from workflows.execution.cursor import Cursor
@@ -116,7 +116,10 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bo
     oldest = time.monotonic()
     share_s = _SHARE_S if _may_share(cursor, items=items) else 0.0
     for position, item in enumerate(items):
-        results.append(_attempt(cursor, item=item))
+        result = _attempt(cursor, item=item)
+        if isinstance(result.outcome, Postponed):
+            return _postpone(cursor, results=results, pause=result.outcome)
+        results.append(result)
         now = time.monotonic()
         is_final = position == len(items) - 1
         if is_final or now - oldest > share_s:
@@ -129,6 +132,14 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bo
                 store.release(holds=[cursor.hold])
                 return False
     return True
+
+
+def _postpone(cursor: Cursor, *, results: Sequence[_Result], pause: Postponed) -> bool:
+    """Put the puller aside with the items it holds: what one of them has no room for, the next has none for either."""
+    if results:
+        _commit(cursor, results=results)
+    store.postpone(holds=[cursor.postponed(pause)])
+    return False
 
 
 def _may_share(cursor: Cursor, *, items: Sequence[HeldItem]) -> bool:

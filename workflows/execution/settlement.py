@@ -15,12 +15,12 @@ from django.db import DataError
 from audit.events import EventKind
 from workflows import store
 from workflows.core import progress, retry
-from workflows.core.outcome import Failed, Outcome, Skipped, Succeeded
+from workflows.core.outcome import Failed, Outcome, Postponed, Skipped, Succeeded
 from workflows.core.states import FailureKind, RunState, StepState
 from workflows.execution import ends, frontier
 from workflows.execution.cursor import Cursor
 from workflows.execution.ends import StepEnd
-from workflows.store import EventRow, RetryRow, StepRow
+from workflows.store import EventRow, PostponeRow, RetryRow, StepRow
 
 _Group = TypeVar("_Group", "Finished", "Unfinished")
 
@@ -62,7 +62,11 @@ def settle(results: Sequence[Ended]) -> Sequence[Cursor]:
     advancing: list[Finished] = []
     finishing: list[Finished] = []
     retrying: list[Unfinished] = []
+    postponing: list[PostponeRow] = []
     for result in results:
+        if isinstance(result.outcome, Postponed):
+            postponing.append(result.cursor.postponed(result.outcome))
+            continue
         if isinstance(result.outcome, Failed):
             delay_s = next_delay_s(result.cursor, failure=result.outcome, now=result.ended_at)
             if delay_s is not None:
@@ -81,6 +85,8 @@ def settle(results: Sequence[Ended]) -> Sequence[Cursor]:
     going.extend(_stored(advancing, commit=_advance))
     going.extend(_stored(finishing, commit=_finish))
     going.extend(_stored(retrying, commit=_retry))
+    if postponing:
+        store.postpone(holds=postponing)
     return going
 
 
@@ -138,6 +144,8 @@ def _state_of(outcome: Outcome) -> StepState:
             return StepState.SKIPPED
         case Failed():
             return StepState.FAILED
+        case Postponed():
+            raise TypeError("a postponed attempt ends no step")
         case _:
             assert_never(outcome)
 
