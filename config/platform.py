@@ -89,6 +89,11 @@ class Platform:
         }
 
     @property
+    def guard_pid(self) -> int:
+        """This will be the id of the process that ends all others when this one dies."""
+        return self._embedded.guard.pid
+
+    @property
     def restarts(self) -> Mapping[str, int]:
         """This will be how often each process was started again."""
         with self._lock:

@@ -22,6 +22,9 @@ from workflows.step_validation import (
 __all__ = ["BUILT_IN_USES", "find_problems", "parse_definition", "restore_definition"]
 
 
+_TAKEN_NAME = "check"
+
+
 def parse_definition(
     document: JsonObject,
     *,
@@ -78,6 +81,10 @@ def _readable_steps(document: JsonObject) -> dict[str, JsonObject]:
 
 
 def _top_problems(document: JsonObject) -> Iterator[Problem]:
+    if document.get("name") == _TAKEN_NAME:
+        yield Problem(
+            "$.name", f"{_TAKEN_NAME!r} is the address where the API checks definitions", "choose another name"
+        )
     schema = document.get("input")
     if isinstance(schema, Mapping):
         yield from schema_problems(schema, at="$.input")

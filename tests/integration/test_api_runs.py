@@ -119,11 +119,20 @@ def test_start_refuses_a_body_that_cannot_be_stored(caller: APIClient, body: byt
     assert response.headers["Content-Type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("value", [10**30, 2**63, -(2**63), 1.5, "\\u0000 as text", "é\n", [], {"": None}])
+@pytest.mark.parametrize("value", [2**64 - 1, 2**63, -(2**63), 1.5, "\\u0000 as text", "é\n", [], {"": None}])
 def test_start_keeps_any_json_value_as_it_was_sent(caller: APIClient, value: object) -> None:
     run_id = started(caller, input={"value": value})
 
     assert caller.get(f"/api/v1/runs/{run_id}").json()["input"] == {"value": value}
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30])
+def test_start_refuses_an_integer_that_would_lose_its_last_digits(caller: APIClient, number: int) -> None:
+    body = b'{"workflow": "x", "input": {"id": %d}}' % number
+    response = caller.generic("POST", "/api/v1/runs", body, content_type="application/json")
+
+    assert response.status_code == 400
+    assert "send it as a string" in response.json()["detail"]
 
 
 def test_a_number_beyond_64_bits_can_be_read_again(caller: APIClient) -> None:

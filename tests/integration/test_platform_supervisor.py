@@ -58,6 +58,14 @@ def test_platform_starts_a_killed_worker_again(tmp_path: Path) -> None:
     assert _processes_that_mention(tmp_path) == []
 
 
+def test_platform_replaces_a_killed_guard_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with Platform(var_dir=tmp_path, workers=1, concurrency=1) as platform:
+        first = platform.guard_pid
+        os.kill(first, signal.SIGKILL)
+        wait_until(lambda: platform.guard_pid != first, what="a new guard")
+    assert _processes_that_mention(tmp_path) == []
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_up_leaves_no_process_and_a_closed_secret_key_when_it_is_ended(
     number: signal.Signals, up: subprocess.Popen[str], tmp_path: Path

@@ -41,6 +41,12 @@ def only_problem(step: str, *, before: str = "") -> Problem:
     return problem
 
 
+def test_name_that_is_an_address_of_the_api_is_refused() -> None:
+    (problem,) = problems_of("name: check\nsteps: {s: {uses: set}}")
+
+    assert (problem.path, problem.hint) == ("$.name", "choose another name")
+
+
 def test_definition_has_everything_the_document_says() -> None:
     document = parse_document("""
         name: order-to-cash
