@@ -20,6 +20,7 @@ from workflows.core.outcome import Failed, Outcome, Succeeded
 from workflows.core.states import FailureKind, ItemState, StepState
 from workflows.execution import attempts, dead_letters, fanout, frontier, losses
 from workflows.execution.cursor import Cursor
+from workflows.execution.leases import keeper
 from workflows.models import Attempt
 from workflows.store import HeldItem, ItemRow
 
@@ -116,12 +117,16 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bo
     oldest = time.monotonic()
     share_s = _SHARE_S if _may_share(cursor, items=items) else 0.0
     for position, item in enumerate(items):
+        if not keeper.is_held(cursor.claim):
+            if results:
+                _discard(cursor, results=results)
+            return False
         results.append(_attempt(cursor, item=item))
         now = time.monotonic()
         is_final = position == len(items) - 1
         if is_final or now - oldest > share_s:
             if not _commit(cursor, results=results):
-                frontier.note_discarded(cursor, state=StepState.SUCCEEDED, at=results[-1].ended_at)
+                _discard(cursor, results=results)
                 return False
             results = []
             oldest = time.monotonic()
@@ -129,6 +134,10 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bo
                 store.release(holds=[cursor.hold])
                 return False
     return True
+
+
+def _discard(cursor: Cursor, *, results: Sequence[_Result]) -> None:
+    frontier.note_discarded(cursor, state=StepState.SUCCEEDED, at=results[-1].ended_at)
 
 
 def _may_share(cursor: Cursor, *, items: Sequence[HeldItem]) -> bool:
