@@ -1,5 +1,6 @@
 """From due rows to messages: which runs share a wake-up, and which of Celery's primitives carry a frontier."""
 
+import time
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
@@ -7,6 +8,7 @@ import pytest
 from celery import Signature, current_app
 
 from tests.flows.driving import call, claimable, publish, start, work
+from tests.support.servers import RemoteServers
 from workflows import plans
 from workflows.dispatch import canvas, relay
 from workflows.dispatch.canvas import Parcel
@@ -136,3 +138,21 @@ def test_version_that_cannot_be_read_holds_up_its_own_runs_only() -> None:
 
     waiting = Activation.objects.filter(run_id__in=(broken, sound))
     assert {row.run_id: row.dispatches for row in waiting} == {broken: 1, sound: 1}
+
+
+def test_dispatch_is_not_held_up_for_long_by_a_redis_that_stands_still(servers: RemoteServers) -> None:
+    """Connections stay open and nobody answers: a fork is sent as single messages then."""
+    fork = {"a": call("noop"), "b": call("noop"), "join": call("noop", needs=["a", "b"])}
+    with Publisher(current_app) as publisher:
+        lanes = publisher.open_lanes()
+        run_id = start(publish(fork))
+        servers.redis.pause()
+        began = time.monotonic()
+        while relay.dispatch_due(publisher, lanes=lanes):
+            pass
+        took_s = time.monotonic() - began
+
+    servers.redis.resume()
+    assert took_s < 4.0
+    assert set(Activation.objects.filter(run_id=run_id).values_list("dispatches", flat=True)) == {1}
+    work(run_id)
