@@ -64,8 +64,9 @@ def _common_settings(environment: env.Environment) -> Mapping[str, Any]:  # Any:
         "result_chord_expires": environment.result_expires_s,
         "task_ignore_result": True,
         "result_backend_transport_options": {"retry_policy": {"max_retries": 1, "timeout": 2.0}},
-        "redis_socket_timeout": 5.0,
-        "redis_socket_connect_timeout": 2.0,
+        # A Redis that stands still holds up a dispatcher, or a worker at the end of a chord's part, for two of these.
+        "redis_socket_timeout": 1.0,
+        "redis_socket_connect_timeout": 1.0,
         "task_store_errors_even_if_ignored": False,
         # JSON only: a pickle is a program.
         "accept_content": ["json"],

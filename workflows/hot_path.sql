@@ -53,9 +53,10 @@ returning activation.run_id, activation.version_id, activation.segment, activati
     activation.priority, activation.dispatches, activation.owner <> '';
 
 -- name: undo_take
--- Makes activations due again whose message could not be sent.
+-- Makes activations due again whose message could not be sent. It does not count as one that nobody answered: else
+-- a long outage of the broker would end with the longest pauses between wake-ups.
 update workflows_activation as activation
-set due_at = now() + make_interval(secs => %(delay_s)s)
+set due_at = now() + make_interval(secs => %(delay_s)s), dispatches = greatest(activation.dispatches - 1, 0)
 from jsonb_to_recordset(%(refs)s::jsonb) as ref(run_id uuid, segment smallint, slot smallint)
 where activation.run_id = any(%(run_ids)s::uuid[])
     and activation.run_id = ref.run_id and activation.segment = ref.segment and activation.slot = ref.slot

@@ -1,13 +1,17 @@
 """From due rows to messages: which runs share a wake-up, and which of Celery's primitives carry a frontier."""
 
+import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from celery import Signature, current_app
+from django.utils import timezone
 
 from tests.flows.driving import call, claimable, publish, start, work
-from workflows import plans
+from tests.support.servers import RemoteServers
+from workflows import plans, store
 from workflows.dispatch import canvas, relay
 from workflows.dispatch.canvas import Parcel
 from workflows.dispatch.publisher import Publisher
@@ -136,3 +140,36 @@ def test_version_that_cannot_be_read_holds_up_its_own_runs_only() -> None:
 
     waiting = Activation.objects.filter(run_id__in=(broken, sound))
     assert {row.run_id: row.dispatches for row in waiting} == {broken: 1, sound: 1}
+
+
+def test_dispatch_is_not_held_up_for_long_by_a_redis_that_stands_still(servers: RemoteServers) -> None:
+    """Connections stay open and nobody answers: a fork is sent as single messages then."""
+    fork = {"a": call("noop"), "b": call("noop"), "join": call("noop", needs=["a", "b"])}
+    with Publisher(current_app) as publisher:
+        lanes = publisher.open_lanes()
+        run_id = start(publish(fork))
+        servers.redis.pause()
+        began = time.monotonic()
+        while relay.dispatch_due(publisher, lanes=lanes):
+            pass
+        took_s = time.monotonic() - began
+
+    servers.redis.resume()
+    assert took_s < 4.0
+    assert set(Activation.objects.filter(run_id=run_id).values_list("dispatches", flat=True)) == {1}
+    work(run_id)
+
+
+def test_wake_up_that_could_not_be_sent_does_not_lengthen_the_pause_before_the_next() -> None:
+    run_id = start(publish({"only": call("noop")}))
+    refs = claimable(run_id)
+
+    for _ in range(5):  # the broker is away
+        store.take_due(lanes=["default"], limit=500, again_s=15.0, again_cap_s=600.0)
+        store.undo_take(refs=refs, delay_s=0.0)
+    store.take_due(lanes=["default"], limit=500, again_s=15.0, again_cap_s=600.0)
+
+    waiting = Activation.objects.get(run_id=run_id)
+    assert waiting.dispatches == 1
+    assert waiting.due_at - timezone.now() <= timedelta(seconds=15)
+    work(run_id)
