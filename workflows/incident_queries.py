@@ -102,6 +102,11 @@ def messages_of(found: str) -> QuerySet[PoisonMessage]:
     return PoisonMessage.objects.filter(fingerprint=found).order_by("-id")
 
 
+def newest_messages(*, limit: int) -> QuerySet[PoisonMessage]:
+    """This will select the newest poison messages."""
+    return PoisonMessage.objects.order_by("-id")[:limit]
+
+
 def open_letters(selection: Selection) -> QuerySet[DeadLetter]:
     """This will select the open dead letters that are meant, the oldest first."""
     wanted = {

@@ -7,6 +7,7 @@ operations.start_run(workflow="order", start=operations.Start(input=order), acto
 from workflows.operations.bulk_repairs import Outcome, discard_matching, requeue_matching
 from workflows.operations.endings import cancel_run, expire_run
 from workflows.operations.incidents import assign_incident
+from workflows.operations.poison import discard_message
 from workflows.operations.publishing import check, publish, set_enabled
 from workflows.operations.repairs import discard_dead_letter, requeue_dead_letter
 from workflows.operations.starting import Start, Started, start_run, start_runs
@@ -20,6 +21,7 @@ __all__ = [
     "check",
     "discard_dead_letter",
     "discard_matching",
+    "discard_message",
     "expire_run",
     "publish",
     "requeue_dead_letter",
