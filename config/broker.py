@@ -12,7 +12,7 @@ LANES = ("critical", "default", "bulk", "io")
 """The queues workers read, most urgent first."""
 
 DEAD = "dead"
-"""The queue of messages that no worker could take; nobody consumes it, its length is an alarm."""
+"""The queue of messages that no worker could take; a scheduler stores them in the database and confirms them."""
 
 WORK_EXCHANGE = Exchange("workflows", type="topic", durable=True)  # topic: native delayed delivery needs it
 DEAD_EXCHANGE = Exchange(DEAD, type="topic", durable=True)

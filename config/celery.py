@@ -49,6 +49,7 @@ def _common_settings(environment: env.Environment) -> Mapping[str, Any]:  # Any:
         # A message is confirmed after its work, and given back when the process that had it is killed.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
+        "worker_consumer": "config.consumer:CarefulConsumer",
         "worker_prefetch_multiplier": 1,
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # our leases decide, not the connection
         "worker_disable_rate_limits": True,

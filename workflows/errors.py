@@ -8,7 +8,11 @@ WorkflowError
 ├── UnknownRun            no run of that id
 ├── RunEnded              the run is over: there is nothing to cancel
 ├── UnknownDeadLetter     no dead letter of that id
-└── DeadLetterResolved    it was requeued or discarded before
+├── DeadLetterResolved    it was requeued or discarded before
+├── NotRequeueable        trying it again would give the same again
+├── UnknownIncident       no incident of that fingerprint
+├── UnknownMessage        no poison message of that number
+└── MessageResolved       it was recovered or discarded before
 """
 
 from collections.abc import Sequence
@@ -85,4 +89,40 @@ class DeadLetterResolved(WorkflowError):
     def __init__(self, *, dead_letter_id: object, state: str) -> None:
         super().__init__(f"dead letter {dead_letter_id} is {state} already: only an open one can be resolved")
         self.dead_letter_id = dead_letter_id
+        self.state = state
+
+
+class NotRequeueable(WorkflowError):
+    """What failed has no attempt that could end in another way."""
+
+    def __init__(self, dead_letter_id: object) -> None:
+        super().__init__(
+            f"dead letter {dead_letter_id} is of a run whose output cannot be computed from its results, "
+            "which would be the same again: mend the workflow, start a new run, and discard this one"
+        )
+        self.dead_letter_id = dead_letter_id
+
+
+class UnknownIncident(WorkflowError):
+    """There is no incident of that fingerprint."""
+
+    def __init__(self, fingerprint: str) -> None:
+        super().__init__(f"there is no incident {fingerprint}")
+        self.fingerprint = fingerprint
+
+
+class UnknownMessage(WorkflowError):
+    """There is no poison message of that number."""
+
+    def __init__(self, message_id: object) -> None:
+        super().__init__(f"there is no poison message {message_id}")
+        self.message_id = message_id
+
+
+class MessageResolved(WorkflowError):
+    """The poison message is not open any more."""
+
+    def __init__(self, *, message_id: object, state: str) -> None:
+        super().__init__(f"poison message {message_id} is {state} already: only an open one can be discarded")
+        self.message_id = message_id
         self.state = state

@@ -257,7 +257,7 @@ order by item.index;
 
 -- name: held_retries
 -- Like held_items, for the items that the puller took for a retry.
-select item.index, item.value, item.attempt, item.previous_delay_s, item.started_at
+select item.index, item.value, item.attempt, item.previous_delay_s, item.started_at, item.round
 from workflows_item as item
 where item.run_id = %(run_id)s and item.step = %(step)s and item.state = 'running' and item.due_at is null
     and item.slot = %(slot)s
@@ -278,7 +278,7 @@ from holder, (
     for update skip locked
 ) as waiting
 where item.run_id = %(run_id)s and item.step = %(step)s and item.index = waiting.index
-returning item.index, item.value, item.attempt, item.previous_delay_s, item.started_at;
+returning item.index, item.value, item.attempt, item.previous_delay_s, item.started_at, item.round;
 
 -- name: end_items
 -- Ends items, or books their next attempt, for the puller that holds them.
@@ -322,3 +322,73 @@ from workflows_workflow as workflow
 join workflows_workflowversion as version
     on version.workflow_id = workflow.id and version.number = workflow.latest_number
 where workflow.name = %(name)s;
+
+-- name: raise_incidents
+-- Opens the incidents of failures, or opens them again. One that is open already is only read: equal failures wait for
+-- each other at the first of them alone, and the sweep counts them.
+with failure as materialized (
+    select * from jsonb_to_recordset(%(failures)s::jsonb) as failure(
+        fingerprint text, workflow_name text, step text, kind text, title text, example text, at timestamptz,
+        opened jsonb, failed_again jsonb, reopened jsonb)
+), new as (
+    insert into workflows_incident (
+        fingerprint, workflow_name, step, kind, title, example, state, owner, reason, count, reopened, first_seen_at,
+        last_seen_at, opened_at, changed_at)
+    select fingerprint, workflow_name, step, kind, title, example, 'open', '', '', 0, 0, at, at, at, at
+    from failure
+    where not exists (select from workflows_incident as known where known.fingerprint = failure.fingerprint)
+    order by fingerprint
+    on conflict (fingerprint) do nothing
+    returning fingerprint
+), old as (
+    select known.fingerprint, known.state
+    from workflows_incident as known
+    where known.fingerprint = any(%(fingerprints)s::text[]) and known.state <> 'open'
+    order by known.fingerprint
+    for update
+), back as (
+    update workflows_incident as incident
+    set state = 'open', reason = '', changed_at = failure.at,
+        reopened = incident.reopened + (old.state <> 'resolving')::int,
+        opened_at = case when old.state = 'resolving' then incident.opened_at else failure.at end
+    from old join failure using (fingerprint)
+    where incident.fingerprint = any(%(fingerprints)s::text[]) and incident.fingerprint = old.fingerprint
+    returning incident.fingerprint, old.state
+)
+select audit_record(jsonb_agg(event.event)) from (
+    select failure.opened as event from failure join new using (fingerprint)
+    union all
+    select case back.state when 'resolving' then failure.failed_again else failure.reopened end
+    from failure join back using (fingerprint)
+) as event;
+
+-- name: count_failures
+-- Adds failures to the counts of their incidents, by one process at a time; gives the incidents.
+with turn as materialized (
+    select pg_try_advisory_xact_lock(hashtext('count_failures')) as is_mine
+), batch as (
+    select id, fingerprint, created_at
+    from workflows_deadletter
+    where not is_counted and (select is_mine from turn)
+    order by id
+    limit %(limit)s
+    for update skip locked
+), counted as (
+    update workflows_deadletter as letter
+    set is_counted = true
+    where letter.id = any(array(select id from batch))
+), hourly as (
+    insert into workflows_incidenthour (fingerprint, begins_at, count)
+    select fingerprint, date_trunc('hour', created_at, 'UTC'), count(*)
+    from batch
+    where fingerprint <> ''
+    group by 1, 2
+    on conflict (fingerprint, begins_at) do update set count = workflows_incidenthour.count + excluded.count
+), total as materialized (
+    select fingerprint, count(*) as number, max(created_at) as latest_at from batch group by fingerprint
+)
+update workflows_incident as incident
+set count = incident.count + total.number, last_seen_at = greatest(incident.last_seen_at, total.latest_at)
+from total
+where incident.fingerprint = any(array(select fingerprint from total)) and incident.fingerprint = total.fingerprint
+returning incident.fingerprint;

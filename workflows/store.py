@@ -75,13 +75,14 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class HeldItem:
-    """An item in the hands of a puller."""
+    """An item in the hands of a puller. `round` is greater than 0 where it was requeued."""
 
     index: int
     value: JsonValue
     attempt: int
     previous_delay_s: float | None
     started_at: datetime | None
+    round: int = 0
 
 
 class RunRow(TypedDict):

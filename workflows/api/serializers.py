@@ -10,7 +10,7 @@ from audit.redaction import redacted
 from workflows import inspection
 from workflows.api.state_field import StateField
 from workflows.core.standing import Standing
-from workflows.core.states import DeadLetterState, ItemState, RunState
+from workflows.core.states import DeadLetterState, ItemState, RunState, TrialState
 from workflows.models import Attempt, DeadLetter, Item, Run, Workflow, WorkflowVersion
 
 PRIORITY_MIN, PRIORITY_MAX = -100, 100
@@ -260,11 +260,13 @@ class DiscardSerializer(serializers.Serializer[Any]):
 
 
 class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
-    """A step or item that ran out of attempts."""
+    """A step or item that ran out of attempts, or (`step` is empty) a run that failed by itself."""
 
     run = serializers.UUIDField(source="run_id")
     workflow = serializers.CharField(source="workflow_name")
     state = StateField(DeadLetterState)
+    incident = serializers.CharField(source="fingerprint")
+    trial = StateField(TrialState, help_text="What came of the requeue; empty: there was none.")
 
     class Meta:
         model = DeadLetter
@@ -281,6 +283,10 @@ class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
             "created_at",
             "resolved_at",
             "resolved_by",
+            "reason",
+            "incident",
+            "trial",
+            "trial_ended_at",
         )
 
 
