@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from kombu import Connection, Producer, Queue
 
-from config.broker import DEAD, LANES, WORK_EXCHANGE
+from config.broker import DEAD, WORK_EXCHANGE
+from config.lanes import LANES
 from tests.support.processes import Processes
 from tests.support.servers import RemoteServers
 from tests.support.waiting import wait_until

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from config.broker import LANES
+from config.lanes import LANES
 from config.servers.children import Child, Program
 from config.servers.guard import Guard
 from tests.support.environment import ROOT
