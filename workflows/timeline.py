@@ -267,7 +267,7 @@ def _open_state(run: Run, *, waits: Sequence[Wait]) -> str:
     reasons = {wait.reason for wait in waits}
     if WaitReason.RETRY in reasons:
         return "retrying"
-    return "waiting" if WaitReason.ITEMS in reasons else "ready"
+    return "waiting" if reasons & {WaitReason.ITEMS, WaitReason.DELAYED} else "ready"
 
 
 def _items(run: Run, *, item_state: str) -> Mapping[str, Items]:

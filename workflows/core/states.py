@@ -63,6 +63,7 @@ class WaitReason(StrEnum):
     RUNNING = "running"
     RETRY = "retry"
     ITEMS = "items"
+    DELAYED = "delayed"
 
 
 class FailureKind(StrEnum):

@@ -4,6 +4,7 @@ from workflows import operations
 operations.start_run(workflow="order", start=operations.Start(input=order), actor=actor, now=timezone.now())
 """
 
+from workflows.operations.delays import read_start_at
 from workflows.operations.endings import cancel_run, expire_run
 from workflows.operations.publishing import check, publish, set_enabled
 from workflows.operations.repairs import discard_dead_letter, requeue_dead_letter
@@ -17,6 +18,7 @@ __all__ = [
     "discard_dead_letter",
     "expire_run",
     "publish",
+    "read_start_at",
     "requeue_dead_letter",
     "set_enabled",
     "start_run",

@@ -94,6 +94,8 @@ def _restart(letter: DeadLetter, *, run: Run, program: Program, now: datetime) -
         due_at=Now(),
         lane=program.plan.segments[segment].lane,
         priority=run.priority,
+        fairness_key=run.fairness_key,
+        fairness_weight=run.fairness_weight,
         created_at=now,
     )
 
