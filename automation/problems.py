@@ -27,6 +27,7 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.UnknownWorkflow: (404, "workflow-unknown"),
     errors.WorkflowDisabled: (409, "workflow-disabled"),
     errors.InputInvalid: (422, "input-invalid"),
+    errors.LaneFull: (503, "lane-full"),
     errors.StartKeyReused: (422, "idempotency-key-reused"),
     errors.UnknownRun: (404, "run-unknown"),
     errors.RunEnded: (409, "run-ended"),
@@ -83,7 +84,7 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response:  # Any: as
     set_rollback()
     if details is None:
         details = _unexpected(error, request=context.get("request"))
-    elif details.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    elif details.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.LaneFull):
         log.warning("api_unavailable", error=type(error).__name__, reason=str(error))
     return Response(
         details.document(instance=context["request"].path),

@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks import bare_celery, environment
-from config.broker import LANES
+from config.lanes import LANES
 from config.servers.children import Child, Program
 from config.servers.guard import Guard
 from config.servers.ports import answers, free_port

@@ -50,7 +50,10 @@ def _common_settings(environment: env.Environment) -> Mapping[str, Any]:  # Any:
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
         "worker_consumer": "config.consumer:CarefulConsumer",
+        # One message per child and lane lies ready; which of them starts is decided when a child is free (ADR 9).
         "worker_prefetch_multiplier": 1,
+        "worker_pool": "config.pool:LanePool",
+        "worker_pool_putlocks": False,  # Celery's semaphore would keep them in the order of their arrival
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # our leases decide, not the connection
         "worker_disable_rate_limits": True,
         # Each message names its queue; nothing is created by a misspelt name.

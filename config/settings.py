@@ -5,7 +5,7 @@ from typing import Any
 
 import dj_database_url
 
-from config import broker, env
+from config import broker, env, lanes, shares
 from config.theme import UNFOLD  # noqa: F401  the admin's theme, read by django-unfold
 
 ENVIRONMENT = env.read()
@@ -94,6 +94,11 @@ SHIFT_S = ENVIRONMENT.shift_s
 DISPATCH_AGAIN_S = ENVIRONMENT.dispatch_again_s
 DISPATCH_AGAIN_CAP_S = ENVIRONMENT.dispatch_again_cap_s
 DISPATCH_WINDOW = ENVIRONMENT.dispatch_window
+DISPATCH_WINDOW_S = ENVIRONMENT.dispatch_window_s
+LANES = lanes.parse(ENVIRONMENT.lanes)
+FAIRNESS_WEIGHTS = shares.parse(ENVIRONMENT.fairness_weights)
+PRIORITY_AGEING_S = ENVIRONMENT.priority_ageing_s
+API_LANE_LIMIT = ENVIRONMENT.api_lane_limit
 DEAD_QUEUE = broker.DEAD
 API_REQUIRE_IDEMPOTENCY_KEY = ENVIRONMENT.api_require_idempotency_key
 CARRY_GRACE_S = ENVIRONMENT.carry_grace_s

@@ -4,6 +4,7 @@ WorkflowError
 ├── UnknownWorkflow       no workflow of that name
 ├── WorkflowDisabled      new runs are refused while it is off
 ├── InputInvalid          the input does not match the workflow's schema
+├── LaneFull              too much waits in the lane already: come again later
 ├── StartKeyReused        the same idempotency key came with another request
 ├── UnknownRun            no run of that id
 ├── RunEnded              the run is over: there is nothing to cancel
@@ -46,6 +47,15 @@ class InputInvalid(WorkflowError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(f"{problem.path}: {problem.message}" for problem in problems))
         self.problems = tuple(problems)
+
+
+class LaneFull(WorkflowError):
+    """So much waits in a lane that no more is taken in; it may be tried again in a few seconds."""
+
+    def __init__(self, *, lane: str, limit: int) -> None:
+        super().__init__(f"the lane {lane!r} is full: {limit} segments or more wait in it; try again later")
+        self.lane = lane
+        self.limit = limit
 
 
 class StartKeyReused(WorkflowError):

@@ -8,23 +8,26 @@
 with item as materialized (
     select * from jsonb_to_recordset(%(runs)s::jsonb) as item(
         id uuid, version_id bigint, workflow_name text, input jsonb, correlation_id text, traceparent text,
-        started_by text, priority smallint, deadline_at timestamptz, start_key text, start_digest text,
-        created_at timestamptz, event jsonb)
+        started_by text, priority smallint, fairness_key text, fairness_weight float8, deadline_at timestamptz,
+        start_key text, start_digest text, start_at timestamptz, created_at timestamptz, event jsonb)
 ), run as (
     insert into workflows_run (
-        id, version_id, workflow_name, state, input, correlation_id, traceparent, started_by, priority, round,
-        deadline_at, start_key, start_digest, created_at)
+        id, version_id, workflow_name, state, input, correlation_id, traceparent, started_by, priority,
+        fairness_key, fairness_weight, round, deadline_at, start_key, start_digest, created_at)
     select id, version_id, workflow_name, 'running', input, correlation_id, traceparent, started_by, priority,
-        0, deadline_at, start_key, start_digest, created_at
+        fairness_key, fairness_weight, 0, deadline_at, start_key, start_digest, created_at
     from item
     on conflict (start_key) where start_key is not null do nothing
     returning id
 ), activation as (
     insert into workflows_activation (
         run_id, version_id, segment, slot, position, range_start, range_end, attempt, round, state, wait_reason,
-        wait_object, due_at, owner, epoch, lane, priority, dispatches, created_at)
-    select item.id, item.version_id, entry.segment, 0, entry.position, 0, 0, 1, 0, 'ready', 'worker',
-        '', now(), '', 0, entry.lane, item.priority, 0, item.created_at
+        wait_object, due_at, owner, epoch, lane, priority, fairness_key, fairness_weight, dispatches, created_at)
+    select item.id, item.version_id, entry.segment, 0, entry.position, 0, 0, 1, 0,
+        case when item.start_at is null then 'ready' else 'waiting' end,
+        case when item.start_at is null then 'worker' else 'delayed' end,
+        '', coalesce(item.start_at, now()), '', 0, entry.lane, item.priority, item.fairness_key, item.fairness_weight,
+        0, item.created_at
     from jsonb_to_recordset(%(entries)s::jsonb) as entry(run_id uuid, segment smallint, position smallint, lane text)
     join item on item.id = entry.run_id
     join run on run.id = item.id
@@ -35,22 +38,74 @@ from item join run using (id);
 -- name: take_due
 -- Takes what must be dispatched now and books its next dispatch, should this one be lost.
 -- The lock holds for one statement; schedulers that run beside each other take different rows.
-with due as (
-    select id from workflows_activation
-    where due_at <= now() and lane = any(%(lanes)s::text[])
-    order by priority desc, due_at
-    limit %(limit)s
+-- It never looks at the backlog as a whole. Per lane it walks the index backwards from a place, through at most
+-- `groups` pairs of fairness key and priority, and reads of each the rows that are due longest, at most as many as the
+-- lane has room for. Within a key a row counts from when it was due, moved back by its priority (ageing).
+-- Between keys the n-th row of a key has the virtual start `lead + (n - 1) / weight`, and the smallest go first.
+with recursive ask as materialized (
+    select * from jsonb_to_recordset(%(asks)s::jsonb) as ask(
+        urgency int, lane text, room int, before_key text, before_priority int)
+), place as (
+    select ask.lane, top.fairness_key, top.priority, 1 as number
+    from ask cross join lateral (
+        select activation.fairness_key, activation.priority from workflows_activation as activation
+        where activation.lane = ask.lane
+            and (activation.fairness_key, activation.priority) < (ask.before_key, ask.before_priority)
+        order by activation.fairness_key desc, activation.priority desc
+        limit 1) as top
+    union all
+    select place.lane, next.fairness_key, next.priority, place.number + 1
+    from place cross join lateral (
+        select activation.fairness_key, activation.priority from workflows_activation as activation
+        where activation.lane = place.lane
+            and (activation.fairness_key, activation.priority) < (place.fairness_key, place.priority)
+        order by activation.fairness_key desc, activation.priority desc
+        limit 1) as next
+    where place.number < %(groups)s
+), walk as (
+    select lane, max(number) as groups, (array_agg(fairness_key order by number desc))[1] as key,
+        (array_agg(priority order by number desc))[1] as priority
+    from place group by lane
+), ready as (
+    select place.lane, place.fairness_key, found.id, found.fairness_weight, found.rank_at,
+        row_number() over (partition by place.lane, place.fairness_key order by found.rank_at, found.id) as number
+    from place join ask using (lane) cross join lateral (
+        select activation.id, activation.fairness_weight,
+            activation.due_at - make_interval(secs => place.priority * %(ageing_s)s) as rank_at
+        from workflows_activation as activation
+        where activation.lane = place.lane and activation.fairness_key = place.fairness_key
+            and activation.priority = place.priority and activation.due_at <= now()
+        order by activation.due_at
+        limit ask.room) as found
+), ranked as (
+    select ready.id, ready.lane, row_number() over (
+        partition by ready.lane
+        order by coalesce(ahead.lead, 0) + (ready.number - 1) / ready.fairness_weight, ready.rank_at, ready.id) as turn
+    from ready left join jsonb_to_recordset(%(leads)s::jsonb) as ahead(lane text, fairness_key text, lead float8)
+        on ahead.lane = ready.lane and ahead.fairness_key = ready.fairness_key
+), chosen as (
+    select ranked.id, ranked.turn from ranked join ask using (lane) where ranked.turn <= ask.room
+), due as (
+    select activation.id from workflows_activation as activation
+    where activation.id = any(array(select id from chosen)) and activation.due_at <= now()
     for update skip locked
+), taken as (
+    update workflows_activation as activation
+    set state = 'ready',
+        wait_reason = 'worker',
+        wait_object = '',
+        dispatches = least(activation.dispatches + 1, 1000),
+        due_at = now() + make_interval(
+            secs => least(%(again_s)s * power(2, least(activation.dispatches, 10)), %(again_cap_s)s))
+    where activation.id = any(array(select id from due))
+    returning activation.id, activation.run_id, activation.version_id, activation.segment, activation.slot,
+        activation.lane, activation.priority, activation.dispatches, activation.owner <> '' as was_lost,
+        activation.fairness_key, activation.fairness_weight
 )
-update workflows_activation as activation
-set state = 'ready',
-    wait_reason = 'worker',
-    wait_object = '',
-    dispatches = least(activation.dispatches + 1, 1000),
-    due_at = now() + make_interval(secs => least(%(again_s)s * power(2, least(activation.dispatches, 10)), %(again_cap_s)s))
-where activation.id = any(array(select id from due))
-returning activation.run_id, activation.version_id, activation.segment, activation.slot, activation.lane,
-    activation.priority, activation.dispatches, activation.owner <> '';
+select ask.lane, coalesce(walk.groups, 0), walk.key, walk.priority, taken.run_id, taken.version_id, taken.segment,
+    taken.slot, taken.lane, taken.priority, taken.dispatches, taken.was_lost, taken.fairness_key, taken.fairness_weight
+from ask left join walk using (lane) left join taken using (lane) left join chosen on chosen.id = taken.id
+order by ask.urgency, chosen.turn;
 
 -- name: undo_take
 -- Makes activations due again whose message could not be sent. It does not count as one that nobody answered: else
@@ -65,6 +120,30 @@ where activation.run_id = any(%(run_ids)s::uuid[])
 -- name: next_due
 -- Seconds until something is due; null when nothing waits.
 select extract(epoch from min(due_at) - now())::float8 from workflows_activation;
+
+-- name: count_due
+-- How much is due in a lane, counted no further than asked, so that intake can stop before the database suffers.
+with recursive place as (
+    (select fairness_key, priority, 1 as number from workflows_activation
+    where lane = %(lane)s order by fairness_key desc, priority desc limit 1)
+    union all
+    select next.fairness_key, next.priority, place.number + 1
+    from place cross join lateral (
+        select activation.fairness_key, activation.priority from workflows_activation as activation
+        where activation.lane = %(lane)s
+            and (activation.fairness_key, activation.priority) < (place.fairness_key, place.priority)
+        order by activation.fairness_key desc, activation.priority desc
+        limit 1) as next
+    where place.number < 1000
+)
+select count(*) from (
+    select from place cross join lateral (
+        select from workflows_activation as activation
+        where activation.lane = %(lane)s and activation.fairness_key = place.fairness_key
+            and activation.priority = place.priority and activation.due_at <= now()
+        limit %(limit)s) as found
+    limit %(limit)s
+) as due;
 
 -- name: claim
 -- Leases activations to a worker. An owner that is still named was lost: its attempt is over, and the next one
@@ -95,7 +174,8 @@ where activation.id = any(array(select id from old)) and activation.id = old.id
 returning activation.id, activation.epoch, activation.run_id, activation.version_id, activation.segment,
     activation.slot, activation.position, activation.attempt, activation.round, activation.first_attempt_at,
     activation.previous_delay_s, activation.range_start, activation.range_end, old.owner <> '', run.input,
-    run.workflow_name, run.correlation_id, run.traceparent, run.created_at, run.deadline_at, run.priority;
+    run.workflow_name, run.correlation_id, run.traceparent, run.created_at, run.deadline_at, run.priority,
+    run.fairness_key, run.fairness_weight;
 
 -- name: advance
 -- Ends the current step of activations and begins the next one of the same segment.
@@ -195,12 +275,14 @@ with hold as (
 select array_agg(postponed.id), pg_notify('workflows_due', '') from postponed;
 
 -- name: release
--- Gives activations back that their worker did not come to, or has worked on long enough.
+-- Gives activations back that their worker did not come to, or has worked on long enough. What only makes way for
+-- more urgent work keeps its place: it counts as due since it was ready.
 with hold as (
     select * from jsonb_to_recordset(%(holds)s::jsonb) as hold(id bigint, epoch int)
 ), released as (
     update workflows_activation as activation
-    set state = 'ready', wait_reason = 'worker', owner = '', due_at = now() + make_interval(secs => %(delay_s)s)
+    set state = 'ready', wait_reason = 'worker', owner = '', due_at = case
+        when %(keeps_place)s then least(activation.created_at, now()) else now() + make_interval(secs => %(delay_s)s) end
     from hold
     where activation.id = any(array(select id from hold)) and activation.id = hold.id and activation.epoch = hold.epoch
     returning activation.id

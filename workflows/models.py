@@ -98,6 +98,10 @@ class Run(models.Model):
     traceparent = models.CharField(max_length=60, blank=True, default="")
     started_by = models.CharField(max_length=200, help_text="The actor, as kind:id.")
     priority = models.SmallIntegerField(default=0, help_text="Higher starts first within its lane.")
+    fairness_key = models.CharField(
+        max_length=64, blank=True, default="", db_default="", db_collation="C", help_text="Whose share it uses."
+    )
+    fairness_weight = models.FloatField(default=1.0, db_default=1.0, help_text="How large that share is.")
     round = models.SmallIntegerField(default=0, help_text="How often it was requeued.")
     deadline_at = models.DateTimeField(null=True)
     start_key = models.CharField(max_length=300, null=True, help_text="Client and Idempotency-Key.")
@@ -155,6 +159,8 @@ class Activation(models.Model):
     epoch = models.IntegerField(default=0, help_text="Counts claims: a fence against late results.")
     lane = models.CharField(max_length=40)
     priority = models.SmallIntegerField(default=0)
+    fairness_key = models.CharField(max_length=64, blank=True, default="", db_default="", db_collation="C")
+    fairness_weight = models.FloatField(default=1.0, db_default=1.0)
     dispatches = models.SmallIntegerField(default=0)
     previous_delay_s = models.FloatField(null=True)
     first_attempt_at = models.DateTimeField(null=True)
@@ -165,7 +171,10 @@ class Activation(models.Model):
         constraints = [
             models.UniqueConstraint(fields=("run", "segment", "slot"), name="activation_once"),
         ]
-        indexes = [models.Index(fields=("due_at",), name="activation_due")]
+        indexes = [
+            models.Index(fields=("due_at",), name="activation_due"),
+            models.Index(fields=("lane", "fairness_key", "priority", "due_at"), name="activation_order"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.run_id}/{self.segment}/{self.slot} {self.state}"

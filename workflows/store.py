@@ -36,6 +36,8 @@ class Due:
     priority: int
     dispatches: int
     was_lost: bool
+    fairness_key: str = ""
+    fairness_weight: float = 1.0
 
     @property
     def ref(self) -> ActivationRef:
@@ -71,6 +73,8 @@ class Claim:
     created_at: datetime
     deadline_at: datetime | None
     priority: int
+    fairness_key: str = ""
+    fairness_weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +100,12 @@ class RunRow(TypedDict):
     traceparent: str
     started_by: str
     priority: int
+    fairness_key: str
+    fairness_weight: float
     deadline_at: str | None
     start_key: str | None
     start_digest: str
+    start_at: str | None
     created_at: str
     event: EncodedEvent
 
@@ -222,12 +229,6 @@ def start_runs(*, runs: Sequence[RunRow], entries: Sequence[EntryRow]) -> frozen
     return frozenset(rows[0][0] or ())
 
 
-def take_due(*, lanes: Sequence[str], limit: int, again_s: float, again_cap_s: float) -> Sequence[Due]:
-    """This will take up to `limit` activations of `lanes` that must be dispatched now, urgent ones first."""
-    params = {"lanes": list(lanes), "limit": limit, "again_s": again_s, "again_cap_s": again_cap_s}
-    return [Due(*row) for row in statements.run("take_due", params)]
-
-
 def undo_take(*, refs: Sequence[ActivationRef], delay_s: float) -> None:
     """This will make activations due again in `delay_s`, because their message could not be sent."""
     statements.execute("undo_take", {**_named(refs), "delay_s": delay_s})
@@ -267,9 +268,13 @@ def postpone(*, holds: Sequence[PostponeRow]) -> frozenset[int]:
     return frozenset(rows[0][0] or ())
 
 
-def release(*, holds: Sequence[HoldRow], delay_s: float = 0.0) -> int:
-    """This will give leases back, due for dispatch in `delay_s`; gives how many were still ours."""
-    return int(statements.run("release", {"holds": dump(_in_lock_order(holds)), "delay_s": delay_s})[0][0])
+def release(*, holds: Sequence[HoldRow], delay_s: float = 0.0, keeps_place: bool = False) -> int:
+    """This will give leases back, due for dispatch in `delay_s`; gives how many were still ours.
+
+    `keeps_place`: they only make way for more urgent work, and do not line up behind their equals again.
+    """
+    params = {"holds": dump(_in_lock_order(holds)), "delay_s": delay_s, "keeps_place": keeps_place}
+    return int(statements.run("release", params)[0][0])
 
 
 def renew(*, holds: Sequence[HoldRow], lease_s: float) -> frozenset[int]:

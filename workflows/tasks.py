@@ -1,11 +1,13 @@
 """The one Celery task: a wake-up. It parses, hands over, and needs no result."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from celery import shared_task
+from celery import current_task, shared_task
 from celery.exceptions import Reject
+from django.conf import settings
 
 from workflows.dispatch.canvas import TASK
 from workflows.execution import shift
@@ -19,7 +21,9 @@ def wake(*_unknown: object, refs: object = None, carries: object = (), **_later:
     `_later` takes what newer senders may add, so that an old worker survives their messages. Raises Reject, which
     sets the message aside, where it names no activations.
     """
-    shift.execute(_named(refs), carries=_segments(carries))
+    info: Mapping[str, object] = current_task.request.delivery_info or {}
+    rank = _ranks().get(str(info.get("routing_key")), 0)
+    shift.execute(_named(refs), carries=_segments(carries), rank=rank)
 
 
 def _named(refs: object) -> Sequence[ActivationRef]:
@@ -40,3 +44,9 @@ def _list(value: object) -> Sequence[Any]:  # Any: whatever the JSON of a messag
     if not isinstance(value, list | tuple):
         raise TypeError(f"a list was expected, not {type(value).__name__}")
     return value
+
+
+@cache
+def _ranks() -> dict[str, int]:
+    """The lanes in the order of urgency; work of unknown origin makes way for nobody."""
+    return {lane: rank for rank, lane in enumerate(settings.LANES)}

@@ -13,8 +13,9 @@ from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from tests.support import api
-from workflows import operations
+from workflows import due, operations
 from workflows.models import Activation, Attempt, Item, Run
+from workflows.operations import admission
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -84,6 +85,58 @@ class count_hot_statements:  # noqa: N801 - reads like the function it stands fo
 
     def __exit__(self, *_: object) -> None:
         self._patch.stop()
+
+
+def test_start_may_be_told_to_wait(caller: APIClient) -> None:
+    at = timezone.now() + timedelta(days=2)
+    delayed = started(caller, delay_s=90.5)
+    dated = started(caller, start_at=at.isoformat())
+    past = started(caller, start_at="2020-01-01T00:00:00+01:00")
+
+    rows = {str(row.run_id): row for row in Activation.objects.filter(run_id__in=[delayed, dated, past])}
+    assert [rows[one].wait_reason for one in (delayed, dated, past)] == ["delayed", "delayed", "worker"]
+    assert rows[dated].due_at == at
+    assert timedelta(seconds=80) < rows[delayed].due_at - timezone.now() <= timedelta(seconds=90.5)
+    (wait,) = caller.get(f"/api/v1/runs/{delayed}").json()["waits"]
+    assert (wait["reason"], wait["object_kind"]) == ("delayed", "start")
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"delay_s": -1}, "$.delay_s"),
+        ({"delay_s": 1e9}, "$.delay_s"),
+        ({"delay_s": "soon"}, "$.delay_s"),
+        ({"start_at": "tomorrow"}, "$.start_at"),
+        ({"start_at": "2026-01-31T08:00:00"}, "$.start_at"),
+        ({"start_at": "9999-01-31T08:00:00Z"}, "$.start_at"),
+        ({"delay_s": 1, "start_at": "2026-01-31T08:00:00Z"}, "$.delay_s"),
+    ],
+)
+def test_delay_that_makes_no_sense_is_a_problem_at_its_place(caller: APIClient, body: object, place: str) -> None:
+    answer = caller.post("/api/v1/runs", {"workflow": api.published(), **body}, format="json")  # type: ignore[dict-item]
+
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+    assert [problem["path"] for problem in answer.json()["problems"]] == [place]
+
+
+def test_start_into_a_full_lane_is_refused_for_a_while_and_stores_nothing(
+    caller: APIClient, settings: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.API_LANE_LIMIT = 2  # type: ignore[attr-defined]  # pytest-django's settings
+    gate = admission.Gate(count=lambda lane, limit: due.count_due(lane=lane, limit=limit))
+    monkeypatch.setattr(admission, "_gate", gate)
+    workflow = api.published()
+    Activation.objects.filter(lane="default").update(due_at=timezone.now() + timedelta(days=1))
+    for _ in range(2):
+        started(caller, workflow=workflow)
+
+    answer = caller.post("/api/v1/runs", {"workflow": workflow}, format="json")
+
+    assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
+    assert answer.json()["type"].endswith(":lane-full")
+    assert int(answer["Retry-After"]) > 0
+    assert Run.objects.filter(workflow_name=workflow).count() == 2
 
 
 def test_start_refuses_what_is_unknown_wrong_or_not_understood(caller: APIClient) -> None:

@@ -14,6 +14,7 @@ from tests.support.servers import RemoteServers
 from workflows import plans, store
 from workflows.dispatch import canvas, relay
 from workflows.dispatch.canvas import Parcel
+from workflows.dispatch.order import Order
 from workflows.dispatch.publisher import Publisher
 from workflows.models import Activation, Run, WorkflowVersion
 from workflows.store import Due
@@ -135,7 +136,8 @@ def test_version_that_cannot_be_read_holds_up_its_own_runs_only() -> None:
     WorkflowVersion.objects.filter(id=version_id).update(plan="not a plan")
 
     with Publisher(current_app) as publisher:
-        while relay.dispatch_due(publisher, lanes=["default"]):
+        order = Order()
+        while relay.dispatch_due(publisher, order=order, rooms={"default": 500}).dues:
             pass
 
     waiting = Activation.objects.filter(run_id__in=(broken, sound))

@@ -136,7 +136,14 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
     hold = {"id": ids[0], "epoch": 1}
     return {
         "start_runs": {"runs": "[]", "entries": "[]"},
-        "take_due": {"lanes": ["default"], "limit": size, "again_s": 1.5, "again_cap_s": 60.5},
+        "take_due": {
+            "asks": _json([{"urgency": 0, "lane": "default", "room": size, "before_key": "~", "before_priority": 1}]),
+            "leads": "[]",
+            "groups": 64,
+            "ageing_s": 10.5,
+            "again_s": 1.5,
+            "again_cap_s": 60.5,
+        },
         "undo_take": {**refs, "delay_s": 1.5},
         "next_due": {"lanes": ["default"]},
         "claim": {**refs, "owner": "me", "lease_s": 15.5, "is_alone": True},
@@ -144,7 +151,7 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         "finish": moves,
         "retry_later": moves,
         "postpone": {"holds": "[]"},
-        "release": {"holds": _json(holds), "ids": ids, "delay_s": 0.5},
+        "release": {"holds": _json(holds), "ids": ids, "delay_s": 0.5, "keeps_place": True},
         "renew": {"holds": _json(holds), "ids": ids, "lease_s": 15.5},
         "take_items": {**item, **hold, "limit": size, "parallel": 2},
         "held_items": {**item, "first": 0, "until": size},
@@ -159,6 +166,7 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         "count_failures": {"limit": 1_000},
         "notify": {},
         "find_newest_version": {"name": "full"},
+        "count_due": {"lane": "default", "limit": size},
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from config.broker import LANES
+from config.lanes import LANES
 from config.servers.children import Child, Program
 from config.servers.guard import Guard, find_descendants
 from config.servers.ports import answers

@@ -46,13 +46,19 @@ def _sentence(story: Story, *, waits: Sequence[Wait], now: datetime) -> Sentence
             text = f"waits for a worker of lane {wait.lane} since {since}; announced {_times(wait.dispatches)}"
             return Sentence(wait.step, "ready", text)
         case WaitReason.RETRY:
-            text = f"attempt {wait.attempt} {'begins in ' + span(due) if due > 0 else 'is due now'}"
+            text = f"attempt {wait.attempt} {_begins(due)}"
             return Sentence(wait.step, "retrying", text + _cause(story, step=wait.step))
+        case WaitReason.DELAYED:
+            return Sentence(wait.step, "waiting", f"was told to wait; its start {_begins(due)}")
         case WaitReason.ITEMS:
-            text = f"waits for items whose next attempt {'begins in ' + span(due) if due > 0 else 'is due now'}"
+            text = f"waits for items whose next attempt {_begins(due)}"
             return Sentence(wait.step, "waiting", text)
         case _:
             return Sentence(wait.step, "waiting", f"{_HELD[wait.reason].format(wait.object)}; asks again {_again(due)}")
+
+
+def _begins(seconds: float) -> str:
+    return f"begins in {span(seconds)}" if seconds > 0 else "is due now"
 
 
 def _of_items(story: Story, *, waits: Sequence[Wait]) -> Sentence:

@@ -99,6 +99,15 @@ class StartSerializer(serializers.Serializer[Any]):
         max_value=PRIORITY_MAX,
         help_text="Higher starts first.",
     )
+    delay_s = serializers.FloatField(
+        required=False, default=None, allow_null=True, help_text="Start in so many seconds."
+    )
+    start_at = serializers.CharField(
+        required=False,
+        default=None,
+        allow_null=True,
+        help_text="Start then: ISO 8601 with its offset; an instant that has passed means at once.",
+    )
 
 
 class StartedSerializer(serializers.Serializer[Any]):

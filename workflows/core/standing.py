@@ -31,6 +31,7 @@ OBJECT_KINDS: Mapping[WaitReason, str] = {
     WaitReason.RUNNING: "worker",
     WaitReason.RETRY: "attempt",
     WaitReason.ITEMS: "items",
+    WaitReason.DELAYED: "start",
     WaitReason.LIMIT: "limit",
     WaitReason.RATE: "connection",
     WaitReason.BREAKER: "connection",

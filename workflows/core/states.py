@@ -66,6 +66,7 @@ class WaitReason(StrEnum):
     LIMIT = "limit"
     RATE = "rate"
     BREAKER = "breaker"
+    DELAYED = "delayed"
 
 
 class FailureKind(StrEnum):

@@ -216,6 +216,8 @@ def _activation(cursor: Cursor, *, entry: Entry, lane: str, at: datetime) -> Act
         due_at=Now(),
         lane=lane,
         priority=claim.priority,
+        fairness_key=claim.fairness_key,
+        fairness_weight=claim.fairness_weight,
         created_at=at,
     )
 

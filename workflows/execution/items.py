@@ -22,6 +22,7 @@ from workflows.execution import attempts, dead_letters, fanout, frontier, losses
 from workflows.execution.cursor import Cursor
 from workflows.execution.dead_letters import Death
 from workflows.execution.leases import keeper
+from workflows.execution.turn import Turn
 from workflows.models import Attempt
 from workflows.operations import trials
 from workflows.store import HeldItem, ItemRow
@@ -47,8 +48,8 @@ class _Result:
         return self.outcome if isinstance(self.outcome, Failed) else None
 
 
-def work(cursor: Cursor, *, stop_at: float) -> Sequence[Cursor]:
-    """This will pull items until none is left or the monotonic time `stop_at`; gives the cursors that go on."""
+def work(cursor: Cursor, *, turn: Turn) -> Sequence[Cursor]:
+    """This will pull items until none is left or its turn is over; gives the cursors that go on."""
     if cursor.claim.slot == 0 and not fanout.is_open(cursor):
         ended = fanout.open_items(cursor)
         if ended is not None:
@@ -60,7 +61,7 @@ def work(cursor: Cursor, *, stop_at: float) -> Sequence[Cursor]:
         began = time.monotonic()
         if began > look_back_at:
             look_back_at = began + _LOOK_BACK_S
-        if not _work_on(cursor, items=items, stop_at=stop_at):
+        if not _work_on(cursor, items=items, turn=turn):
             return ()
         limit = _next_limit(items=len(items), seconds=time.monotonic() - began)
         items = ()
@@ -113,7 +114,7 @@ def _next_limit(*, items: int, seconds: float) -> int:
     return max(1, min(_MAX_TAKE, int(_TARGET_S / per_item_s)))
 
 
-def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bool:
+def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], turn: Turn) -> bool:
     """Attempt items and commit their results; False when the lease is lost, or was given back for others' sake."""
     results: list[_Result] = []
     oldest = time.monotonic()
@@ -135,8 +136,8 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bo
                 return False
             results = []
             oldest = time.monotonic()
-            if now > stop_at:
-                store.release(holds=[cursor.hold])
+            if turn.is_over():
+                store.release(holds=[cursor.hold], keeps_place=turn.is_preempted)
                 return False
     return True
 

@@ -5,6 +5,7 @@ operations.start_run(workflow="order", start=operations.Start(input=order), acto
 """
 
 from workflows.operations.bulk_repairs import Outcome, discard_matching, requeue_matching
+from workflows.operations.delays import read_start_at
 from workflows.operations.endings import cancel_run, expire_run
 from workflows.operations.incidents import assign_incident
 from workflows.operations.poison import discard_message
@@ -24,6 +25,7 @@ __all__ = [
     "discard_message",
     "expire_run",
     "publish",
+    "read_start_at",
     "requeue_dead_letter",
     "requeue_matching",
     "set_enabled",

@@ -48,6 +48,8 @@ class Comeback:
             epoch=epoch,
             lane=self.program.plan.segments[segment].lane,
             priority=self.run.priority,
+            fairness_key=self.run.fairness_key,
+            fairness_weight=self.run.fairness_weight,
             created_at=self.now,
         )
 

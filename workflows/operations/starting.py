@@ -18,11 +18,16 @@ from workflows import plans, store, tracing
 from workflows.core import identity, progress
 from workflows.core.definition import JsonValue
 from workflows.core.problems import Problem
+from workflows.core.progress import Entry
 from workflows.core.storable import holds_nul
 from workflows.errors import InputInvalid, StartKeyReused, UnknownWorkflow, WorkflowDisabled
 from workflows.models import Run
+from workflows.operations import admission
+from workflows.operations.fairness import Share, share_of
 from workflows.plans import Program
 from workflows.store import EntryRow, RunRow
+
+PRIORITIES = range(-100, 101)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +35,8 @@ class Start:
     """One run to start.
 
     `key` makes the start idempotent: the client's name and its Idempotency-Key. `correlation_id` and
-    `traceparent` (W3C) connect the run with what caused it. Higher `priority` starts first.
+    `traceparent` (W3C) connect the run with what caused it. Higher `priority` starts first. Before `start_at`
+    nothing starts; what is past means at once.
     """
 
     input: JsonValue = None
@@ -38,6 +44,7 @@ class Start:
     correlation_id: str = ""
     traceparent: str = ""
     priority: int = 0
+    start_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,23 +55,29 @@ class Started:
     is_new: bool
 
 
-def start_run(*, workflow: str, start: Start, actor: Actor, now: datetime) -> Started:
+def start_run(*, workflow: str, start: Start, actor: Actor, now: datetime, is_limited: bool = False) -> Started:
     """This will start one run of the newest version. Raises as `start_runs` does."""
-    return start_runs(workflow=workflow, starts=[start], actor=actor, now=now)[0]
+    return start_runs(workflow=workflow, starts=[start], actor=actor, now=now, is_limited=is_limited)[0]
 
 
-def start_runs(*, workflow: str, starts: Sequence[Start], actor: Actor, now: datetime) -> Sequence[Started]:
+def start_runs(
+    *, workflow: str, starts: Sequence[Start], actor: Actor, now: datetime, is_limited: bool = False
+) -> Sequence[Started]:
     """This will start runs of the newest version, all or none, in their order.
 
-    Raises UnknownWorkflow, WorkflowDisabled, InputInvalid, StartKeyReused. Inside the caller's
+    Raises UnknownWorkflow, WorkflowDisabled, InputInvalid, StartKeyReused, and, when `is_limited`, LaneFull when too
+    much waits already in a lane they begin in. Inside the caller's
     `transaction.atomic()` the runs begin when it commits, and never when it does not.
     """
     with tracing.span_of_start(workflow):
-        return _start_runs(workflow=workflow, starts=starts, actor=actor, now=now)
+        program = plans.program_of(_newest_version(workflow))
+        if is_limited:
+            for lane in {program.plan.segments[entry.segment].lane for entry in _first(program)}:
+                admission.admit(lane)
+        return _start_runs(program, starts=starts, actor=actor, now=now)
 
 
-def _start_runs(*, workflow: str, starts: Sequence[Start], actor: Actor, now: datetime) -> Sequence[Started]:
-    program = plans.program_of(_newest_version(workflow))
+def _start_runs(program: Program, *, starts: Sequence[Start], actor: Actor, now: datetime) -> Sequence[Started]:
     _check_inputs(program, starts=starts)
     rows = [_row(program, start=start, actor=actor, now=now) for start in starts]
     entries = [entry for row in rows for entry in _entries(program, run_id=row["id"])]
@@ -89,6 +102,9 @@ def _check_inputs(program: Program, *, starts: Sequence[Start]) -> None:
     for position, start in enumerate(starts):
         prefix = "$" if len(starts) == 1 else f"$[{position}]"
         problems.extend(program.input_problems(start.input, prefix=prefix))
+        if start.priority not in PRIORITIES:
+            hint = f"write a whole number from {PRIORITIES.start} to {PRIORITIES.stop - 1}"
+            problems.append(Problem("priority", f"{start.priority} is no priority", hint))
     if problems:
         raise InputInvalid(problems)
 
@@ -96,7 +112,9 @@ def _check_inputs(program: Program, *, starts: Sequence[Start]) -> None:
 def _row(program: Program, *, start: Start, actor: Actor, now: datetime) -> RunRow:
     run_id = identity.run_id(unix_ms=int(now.timestamp() * 1000), random_bytes=os.urandom(10))
     deadline_s = program.plan.definition.deadline_s
+    start_at = start.start_at if start.start_at is not None and start.start_at > now else None
     input_text = _input_text(start.input)
+    share = _share(program, run_id=run_id, start=start, now=now)
     event = Event(
         kind=EventKind.RUN_STARTED,
         actor=actor,
@@ -119,12 +137,28 @@ def _row(program: Program, *, start: Start, actor: Actor, now: datetime) -> RunR
         "traceparent": tracing.current_traceparent() or start.traceparent,
         "started_by": str(actor),
         "priority": start.priority,
-        "deadline_at": None if deadline_s is None else (now + timedelta(seconds=deadline_s)).isoformat(),
+        "fairness_key": share.key,
+        "fairness_weight": share.weight,
+        "deadline_at": None if deadline_s is None else ((start_at or now) + timedelta(seconds=deadline_s)).isoformat(),
         "start_key": start.key,
         "start_digest": hashlib.sha256(program.workflow_name.encode() + b"\0" + input_text).hexdigest(),
+        "start_at": None if start_at is None else start_at.isoformat(),
         "created_at": now.isoformat(),
         "event": encode(event),
     }
+
+
+def _share(program: Program, *, run_id: UUID, start: Start, now: datetime) -> Share:
+    if program.fairness_key is None:
+        return share_of(program, context={})
+    run: JsonValue = {
+        "id": str(run_id),
+        "workflow": program.workflow_name,
+        "version": program.number,
+        "correlation_id": start.correlation_id or str(run_id),
+        "started_at": now.isoformat(),
+    }
+    return share_of(program, context={"input": start.input, "steps": {}, "run": run})
 
 
 def _input_text(value: JsonValue) -> bytes:
@@ -146,8 +180,12 @@ def _entries(program: Program, *, run_id: str) -> Sequence[EntryRow]:
             "position": entry.position,
             "lane": program.plan.segments[entry.segment].lane,
         }
-        for entry in progress.advance(program.plan, ended={}, active=frozenset()).ready
+        for entry in _first(program)
     ]
+
+
+def _first(program: Program) -> Sequence[Entry]:
+    return progress.advance(program.plan, ended={}, active=frozenset()).ready
 
 
 def _resolve(rows: Sequence[RunRow], *, begun: Set[UUID]) -> Sequence[Started]:
