@@ -35,8 +35,8 @@ from workflows import operations as workflows
 from workflows.core.states import DeadLetterState, RunState
 from workflows.models import DeadLetter, Run
 
-SETTLE_LIMIT_S = 60.0
-"""All runs must have ended so long after the last fault was mended and the last run was started."""
+SETTLE_LIMIT_S = 120.0
+"""All runs must have ended so long after load and faults have ended and every process works again."""
 _POLL_S = 0.2
 _ACTOR = Actor(kind=ActorKind.SYSTEM, id="chaos")
 _SCOPES = ("runs:write", "runs:read", "dead_letters:write")
@@ -121,6 +121,7 @@ def _wait(*, seconds: float, stage: Stage) -> None:
 def _settle(stage: Stage) -> float:
     """Wait until nothing is open any more, or for as long as is allowed; gives how long it took."""
     connections.close_all()  # this process's own may have been cut by a fault
+    stage.wait_until_ready()
     began = time.monotonic()
     while time.monotonic() - began < SETTLE_LIMIT_S:
         stage.revive()
