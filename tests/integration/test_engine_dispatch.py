@@ -148,11 +148,11 @@ def test_dispatch_is_not_held_up_for_long_by_a_redis_that_stands_still(servers: 
     """Connections stay open and nobody answers: a fork is sent as single messages then."""
     fork = {"a": call("noop"), "b": call("noop"), "join": call("noop", needs=["a", "b"])}
     with Publisher(current_app) as publisher:
-        lanes = publisher.open_lanes()
+        order, rooms = Order(), publisher.rooms()
         run_id = start(publish(fork))
         servers.redis.pause()
         began = time.monotonic()
-        while relay.dispatch_due(publisher, lanes=lanes):
+        while relay.dispatch_due(publisher, order=order, rooms=rooms).dues:
             pass
         took_s = time.monotonic() - began
 
@@ -167,11 +167,17 @@ def test_wake_up_that_could_not_be_sent_does_not_lengthen_the_pause_before_the_n
     refs = claimable(run_id)
 
     for _ in range(5):  # the broker is away
-        store.take_due(lanes=["default"], limit=500, again_s=15.0, again_cap_s=600.0)
+        take_default()
         store.undo_take(refs=refs, delay_s=0.0)
-    store.take_due(lanes=["default"], limit=500, again_s=15.0, again_cap_s=600.0)
+    take_default()
 
     waiting = Activation.objects.get(run_id=run_id)
     assert waiting.dispatches == 1
     assert waiting.due_at - timezone.now() <= timedelta(seconds=15)
     work(run_id)
+
+
+def take_default() -> None:
+    """This will take what is due in the default lane."""
+    asks = [due.Ask(lane="default", room=500)]
+    due.take_due(asks=asks, leads=[], groups=64, ageing_s=10.0, again_s=15.0, again_cap_s=600.0)
