@@ -79,11 +79,12 @@ _session = ["-c enable_seqscan=off", "-c jit=off", "-c plan_cache_mode=force_gen
 if ENVIRONMENT.database_idle_transaction_s:
     _session.append(f"-c idle_in_transaction_session_timeout={ENVIRONMENT.database_idle_transaction_s}s")
 _database_options["options"] = " ".join(_session)
-_database: Any = dj_database_url.parse(  # Any: one key of its TypedDict is set below
+_database: Any = dj_database_url.parse(  # Any: keys of its TypedDict are set below
     ENVIRONMENT.database_url,
     conn_max_age=ENVIRONMENT.database_conn_max_age_s,
     conn_health_checks=True,
 )
+_database["ENGINE"] = "config.postgres"
 _database["OPTIONS"] = {**_database.get("OPTIONS", {}), **_database_options}
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

@@ -130,7 +130,7 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
     item = {"run_id": MAP_RUN, "step": "map"}
     hold = {"id": ids[0], "epoch": 1}
     return {
-        "start_runs": {"runs": "[]", "entries": "[]"},
+        "start_runs": {"version_id": 1, "runs": "[]", "entries": "[]", "wait": None},
         "take_due": {"lanes": ["default"], "limit": size, "again_s": 1.5, "again_cap_s": 60.5},
         "undo_take": {**refs, "delay_s": 1.5},
         "next_due": {"lanes": ["default"]},

@@ -1,4 +1,4 @@
-"""Starts runs: the run, its first activations and its audit event in one statement.
+"""Starts runs: the run, its first activations and its audit event in one statement, never on an old version.
 
 It joins the caller's transaction if there is one: business data and runs commit together or not at all.
 """
@@ -6,6 +6,7 @@ It joins the caller's transaction if there is one: business data and runs commit
 import hashlib
 import os
 from collections.abc import Sequence, Set
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -20,9 +21,14 @@ from workflows.core.definition import JsonValue
 from workflows.core.problems import Problem
 from workflows.core.storable import holds_nul
 from workflows.errors import InputInvalid, StartKeyReused, UnknownWorkflow, WorkflowDisabled
-from workflows.models import Run
+from workflows.models import Run, WorkflowVersion
 from workflows.plans import Program
 from workflows.store import EntryRow, RunRow
+
+_KNOWN_MAX = 1024
+_known_newest: dict[str, int] = {}
+"""The newest version of each workflow as this process saw it last. The statement that starts runs checks it, so that
+what has become old costs one look-up and never a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,9 +54,12 @@ class Started:
     is_new: bool
 
 
-def start_run(*, workflow: str, start: Start, actor: Actor, now: datetime) -> Started:
-    """This will start one run of the newest version. Raises as `start_runs` does."""
-    return start_runs(workflow=workflow, starts=[start], actor=actor, now=now)[0]
+def start_run(*, workflow: str, start: Start, actor: Actor, now: datetime, key_wait_ms: int | None = None) -> Started:
+    """This will start one run of the newest version. Raises as `start_runs` does.
+
+    With `key_wait_ms` it raises OperationalError when another transaction uses the key for longer than that.
+    """
+    return _traced([start], workflow=workflow, actor=actor, now=now, key_wait_ms=key_wait_ms)[0]
 
 
 def start_runs(*, workflow: str, starts: Sequence[Start], actor: Actor, now: datetime) -> Sequence[Started]:
@@ -59,38 +68,64 @@ def start_runs(*, workflow: str, starts: Sequence[Start], actor: Actor, now: dat
     Raises UnknownWorkflow, WorkflowDisabled, InputInvalid, StartKeyReused. Inside the caller's
     `transaction.atomic()` the runs begin when it commits, and never when it does not.
     """
+    return _traced(starts, workflow=workflow, actor=actor, now=now, key_wait_ms=None)
+
+
+def _traced(
+    starts: Sequence[Start], *, workflow: str, actor: Actor, now: datetime, key_wait_ms: int | None
+) -> Sequence[Started]:
     with tracing.span_of_start(workflow):
-        return _start_runs(workflow=workflow, starts=starts, actor=actor, now=now)
+        started = None
+        known = _known_newest.get(workflow)
+        if known is not None:
+            started = _start_on(known, starts=starts, actor=actor, now=now, key_wait_ms=key_wait_ms)
+        while started is None:  # again only when a version was published between the two statements
+            newest = _newest_version(workflow)
+            started = _start_on(newest, starts=starts, actor=actor, now=now, key_wait_ms=key_wait_ms)
+        return started
 
 
-def _start_runs(*, workflow: str, starts: Sequence[Start], actor: Actor, now: datetime) -> Sequence[Started]:
-    program = plans.program_of(_newest_version(workflow))
-    _check_inputs(program, starts=starts)
+def _start_on(
+    version_id: int, *, starts: Sequence[Start], actor: Actor, now: datetime, key_wait_ms: int | None
+) -> Sequence[Started] | None:
+    """Start on this version; None: it is not the newest one that may be started, and nothing has begun."""
+    try:
+        program = plans.program_of(version_id)
+    except WorkflowVersion.DoesNotExist:  # what was remembered was published in a transaction that never committed
+        return None
+    problems = _input_problems(program, starts=starts)
+    if problems:
+        if _newest_version(program.workflow_name) != version_id:
+            return None
+        raise InputInvalid(problems)
     rows = [_row(program, start=start, actor=actor, now=now) for start in starts]
     entries = [entry for row in rows for entry in _entries(program, run_id=row["id"])]
-    if all(row["start_key"] is None for row in rows) or len(rows) == 1:
-        return _resolve(rows, begun=store.start_runs(runs=rows, entries=entries))
-    with transaction.atomic():
-        return _resolve(rows, begun=store.start_runs(runs=rows, entries=entries))
+    is_one_statement = len(rows) == 1 or all(row["start_key"] is None for row in rows)
+    with nullcontext() if is_one_statement else transaction.atomic():
+        begun = store.start_runs(version_id=version_id, runs=rows, entries=entries, wait_ms=key_wait_ms)
+        return None if begun is None else _resolve(rows, begun=begun)
 
 
 def _newest_version(name: str) -> int:
+    """Look the newest version up, and remember it for the next start."""
     found = store.find_newest_version(name=name)
     if found is None:
         raise UnknownWorkflow(name)
     version_id, is_enabled = found
     if not is_enabled:
         raise WorkflowDisabled(name)
+    if len(_known_newest) >= _KNOWN_MAX:
+        _known_newest.clear()
+    _known_newest[name] = version_id
     return version_id
 
 
-def _check_inputs(program: Program, *, starts: Sequence[Start]) -> None:
+def _input_problems(program: Program, *, starts: Sequence[Start]) -> Sequence[Problem]:
     problems: list[Problem] = []
     for position, start in enumerate(starts):
         prefix = "$" if len(starts) == 1 else f"$[{position}]"
         problems.extend(program.input_problems(start.input, prefix=prefix))
-    if problems:
-        raise InputInvalid(problems)
+    return problems
 
 
 def _row(program: Program, *, start: Start, actor: Actor, now: datetime) -> RunRow:
