@@ -201,6 +201,6 @@ def _web(*, port: int) -> Sequence[str]:
 
 def _worker(*, name: str, concurrency: int) -> Sequence[str]:
     return [
-        *("-m", "celery", "-A", "config", "worker", "-n", f"{name}@localhost", "-Q", ",".join(LANES)),
+        *("-m", "config.worker", "-n", f"{name}@localhost", "-Q", ",".join(LANES)),
         *("-c", str(concurrency), "-l", "INFO", "--without-gossip", "--without-mingle"),
     ]
