@@ -45,7 +45,7 @@ class Processes:
 
     def start_worker(self) -> Child:
         """This will start our worker with two children on every lane."""
-        command = ("-m", "celery", "-A", "config", "worker", "-Q", ",".join(LANES), "-n", "bench@localhost")
+        command = ("-m", "config.worker", "-Q", ",".join(LANES), "-n", "bench@localhost")
         return self._start("worker", [*command, *_POOL], env=environment.of_platform())
 
     def start_scheduler(self) -> Child:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery, signals
-from celery.bootsteps import StartStopStep
-from celery.worker.consumer import Consumer
 
 from config import broker, connections, env, logs, tracing
 
@@ -15,19 +13,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")  # read when 
 _environment = env.read()
 # Checks are run at deploy; in a worker they would load the web's modules into every process.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
-
-
-class DeclareQueues(StartStopStep):
-    """Declares every queue at each connection: a broker that lost its data gets them back, `dead` too."""
-
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def start(self, parent: Consumer) -> None:
-        """This will declare exchanges, queues and bindings; what exists already stays as it is."""
-        assert parent.connection is not None  # the step Tasks, which we require, uses it too
-        with parent.connection.channel() as channel:
-            for queue in parent.app.amqp.queues.values():
-                queue(channel).declare()
 
 
 def make_app(environment: env.Environment) -> Celery:
@@ -40,7 +25,7 @@ def make_app(environment: env.Environment) -> Celery:
         }
     )
     app.amqp.Connection = broker.PromptConnection
-    app.steps["consumer"].add(DeclareQueues)
+    app.steps["consumer"].add("config.queues:DeclareQueues")  # by name: only a worker loads Celery's worker
     return app
 
 

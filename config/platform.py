@@ -206,6 +206,6 @@ def _web(*, port: int) -> Sequence[str]:
 
 def _worker(*, name: str, concurrency: int, names: Iterable[str]) -> Sequence[str]:
     return [
-        *("-m", "celery", "-A", "config", "worker", "-n", f"{name}@localhost", "-Q", ",".join(names)),
+        *("-m", "config.worker", "-n", f"{name}@localhost", "-Q", ",".join(names)),
         *("-c", str(concurrency), "-l", "INFO", "--without-gossip", "--without-mingle"),
     ]

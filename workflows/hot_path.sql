@@ -4,8 +4,17 @@
 -- `epoch` is the fence: a claim raises it, and whoever comes with an older one changes nothing.
 
 -- name: start_runs
--- Begins runs: the run, its first activations and its audit event, or nothing where its start key is taken.
-with item as materialized (
+-- Begins runs: the run, its first activations and its audit event, or nothing where its start key is taken, and
+-- nothing at all unless the version is the newest and may be started: the sender only remembers which one was.
+with current as materialized (
+    select version.id
+    from workflows_workflowversion as version
+    join workflows_workflow as workflow
+        on workflow.id = version.workflow_id and workflow.latest_number = version.number
+    where version.id = %(version_id)s::bigint and workflow.is_enabled
+), patience as materialized (
+    select set_config('lock_timeout', coalesce(%(wait)s::text, current_setting('lock_timeout')), true)
+), item as materialized (
     select * from jsonb_to_recordset(%(runs)s::jsonb) as item(
         id uuid, version_id bigint, workflow_name text, input jsonb, correlation_id text, traceparent text,
         started_by text, priority smallint, fairness_key text, fairness_weight float8, deadline_at timestamptz,
@@ -14,9 +23,9 @@ with item as materialized (
     insert into workflows_run (
         id, version_id, workflow_name, state, input, correlation_id, traceparent, started_by, priority,
         fairness_key, fairness_weight, round, deadline_at, start_key, start_digest, created_at)
-    select id, version_id, workflow_name, 'running', input, correlation_id, traceparent, started_by, priority,
+    select item.id, version_id, workflow_name, 'running', input, correlation_id, traceparent, started_by, priority,
         fairness_key, fairness_weight, 0, deadline_at, start_key, start_digest, created_at
-    from item
+    from item cross join current cross join patience
     on conflict (start_key) where start_key is not null do nothing
     returning id
 ), activation as (
@@ -32,7 +41,8 @@ with item as materialized (
     join item on item.id = entry.run_id
     join run on run.id = item.id
 )
-select array_agg(item.id), audit_record(jsonb_agg(item.event)), pg_notify('workflows_due', '')
+select array_agg(item.id), exists (select from current), audit_record(jsonb_agg(item.event)),
+    pg_notify('workflows_due', '')
 from item join run using (id);
 
 -- name: take_due

@@ -223,10 +223,22 @@ def fragment(text: str) -> object:
     return orjson.Fragment(text)
 
 
-def start_runs(*, runs: Sequence[RunRow], entries: Sequence[EntryRow]) -> frozenset[UUID]:
-    """This will begin runs and give the ids of those that were begun: not those whose start key was taken."""
-    rows = statements.run("start_runs", {"runs": dump(runs), "entries": dump(entries)})
-    return frozenset(rows[0][0] or ())
+def start_runs(
+    *, version_id: int, runs: Sequence[RunRow], entries: Sequence[EntryRow], wait_ms: int | None = None
+) -> frozenset[UUID] | None:
+    """This will begin runs and give the ids of those that were begun: not those whose start key was taken.
+
+    None: the version is not the newest, or its workflow is disabled, and nothing was begun. `wait_ms` is how long it
+    may wait for another transaction that is using one of the start keys; None: as long as the session allows.
+    """
+    params = {
+        "version_id": version_id,
+        "runs": dump(runs),
+        "entries": dump(entries),
+        "wait": None if wait_ms is None else f"{wait_ms}ms",
+    }
+    begun, is_current, *_ = statements.run("start_runs", params)[0]
+    return frozenset(begun or ()) if is_current else None
 
 
 def undo_take(*, refs: Sequence[ActivationRef], delay_s: float) -> None:

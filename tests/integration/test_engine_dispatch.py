@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.flows.driving import call, claimable, publish, start, work
 from tests.support.servers import RemoteServers
-from workflows import plans, store
+from workflows import due, plans, store
 from workflows.dispatch import canvas, relay
 from workflows.dispatch.canvas import Parcel
 from workflows.dispatch.order import Order

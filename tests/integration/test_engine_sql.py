@@ -135,7 +135,7 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
     item = {"run_id": MAP_RUN, "step": "map"}
     hold = {"id": ids[0], "epoch": 1}
     return {
-        "start_runs": {"runs": "[]", "entries": "[]"},
+        "start_runs": {"version_id": 1, "runs": "[]", "entries": "[]", "wait": None},
         "take_due": {
             "asks": _json([{"urgency": 0, "lane": "default", "room": size, "before_key": "~", "before_priority": 1}]),
             "leads": "[]",

@@ -105,7 +105,7 @@ class Processes:
         worker = self._start(
             name=name,
             args=[
-                *("-m", "celery", "-A", "config", "worker", "-Q", ",".join(lanes), "-c", str(concurrency)),
+                *("-m", "config.worker", "-Q", ",".join(lanes), "-c", str(concurrency)),
                 *("-n", f"{name}-{os.getpid()}@localhost", "-l", "INFO"),
                 *("--without-gossip", "--without-mingle"),
             ],

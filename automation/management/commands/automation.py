@@ -22,6 +22,7 @@ _FILE_WIDTH = 240
 class Command(BaseCommand):
     """Publish, start, watch, repair and prove."""
 
+    requires_system_checks = ()  # they are run at deploy, and load the web's modules into every process
     help = "Publish workflows, start and watch runs, repair them, and prove the audit trail."
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,6 +1,5 @@
 """Runs over HTTP: start, list, read, cancel."""
 
-from contextlib import nullcontext
 from datetime import datetime
 from uuid import UUID
 
@@ -62,8 +61,15 @@ class RunViewSet(ApiViewSet):
         wanted.is_valid(raise_exception=True)
         workflow, actor, now = wanted.validated_data["workflow"], actor_of(request), timezone.now()
         start = _start(request, wanted=wanted, actor=actor, now=now)
-        with nullcontext() if start.key is None else idempotency.one_at_a_time():
-            started = operations.start_run(workflow=workflow, start=start, actor=actor, now=now, is_limited=True)
+        with idempotency.one_at_a_time():
+            started = operations.start_run(
+                workflow=workflow,
+                start=start,
+                actor=actor,
+                now=now,
+                is_limited=True,
+                key_wait_ms=idempotency.WAIT_MS,
+            )
         if started.is_new:
             run = _as_started(started.run_id, workflow=workflow, start=start, actor=actor, now=now)
         else:
