@@ -51,6 +51,8 @@ class EventKind(StrEnum):
     TOKEN_CREATED = "token.created"  # noqa: S105 - a word of the vocabulary
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a word of the vocabulary
     CONNECTION_CHANGED = "connection.changed"
+    LIMIT_CHANGED = "limit.changed"
+    LIMIT_DELETED = "limit.deleted"
 
 
 class ActorKind(StrEnum):

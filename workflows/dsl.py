@@ -63,6 +63,7 @@ class StepOptions(TypedDict, total=False):
     for_each: Value
     parallel: int
     connection: str
+    limits: Sequence[str]
     queue: str
     retry: Retry
     timeout: Length

@@ -27,26 +27,32 @@ def parse_definition(
     *,
     uses: Mapping[str, JsonObject],
     functions: Collection[str] | None = None,
+    limits: Collection[str] | None = None,
 ) -> Definition:
     """This will check a document and build its definition, `defaults` merged into the steps.
 
     `uses` has the JSON Schema of `with` for each installed adapter (`python` and `set` are built in);
     `functions` names the registered Python functions, as a mapping also the JSON Schema of their `args`
-    (None: any name will do). Raises DefinitionInvalid with every problem.
+    (None: any name will do); `limits` names the limits that exist (None: any name will do). Raises
+    DefinitionInvalid with every problem.
     """
-    problems = find_problems(document, uses=uses, functions=functions)
+    problems = find_problems(document, uses=uses, functions=functions, limits=limits)
     if problems:
         raise DefinitionInvalid(problems)
     return restore_definition(document)
 
 
 def find_problems(
-    document: JsonObject, *, uses: Mapping[str, JsonObject], functions: Collection[str] | None = None
+    document: JsonObject,
+    *,
+    uses: Mapping[str, JsonObject],
+    functions: Collection[str] | None = None,
+    limits: Collection[str] | None = None,
 ) -> list[Problem]:
     """This will give everything that is wrong with a document, in its order as far as possible."""
     shape = _compiled_schema().problems(document)
     misshapen = {problem.path for problem in shape}
-    meaning = _meaning(document, uses={**BUILT_IN_USES, **uses}, functions=functions)
+    meaning = _meaning(document, uses={**BUILT_IN_USES, **uses}, functions=functions, limits=limits)
     return shape + [problem for problem in dict.fromkeys(meaning) if problem.path not in misshapen]
 
 
@@ -56,7 +62,11 @@ def _compiled_schema() -> Schema:
 
 
 def _meaning(
-    document: JsonObject, *, uses: Mapping[str, JsonObject], functions: Collection[str] | None
+    document: JsonObject,
+    *,
+    uses: Mapping[str, JsonObject],
+    functions: Collection[str] | None,
+    limits: Collection[str] | None,
 ) -> Iterator[Problem]:
     steps = _readable_steps(document)
     needs = {step_id: needs_of(step.get("needs")) for step_id, step in steps.items()}
@@ -64,7 +74,9 @@ def _meaning(
     yield from _top_problems(document)
     yield from _needs_problems(steps, needs=needs)
     for step_id, step in steps.items():
-        surroundings = Surroundings(upstream=upstream[step_id], steps=frozenset(steps), uses=uses, functions=functions)
+        surroundings = Surroundings(
+            upstream=upstream[step_id], steps=frozenset(steps), uses=uses, functions=functions, limits=limits
+        )
         yield from step_problems(step, at=path_to("$.steps", step_id), surroundings=surroundings)
     everything = Scope(steps=frozenset(steps), known=frozenset(steps))
     yield from template_problems(document.get("output"), at="$.output", scope=everything)

@@ -26,6 +26,7 @@ HOT_TABLES = {
     "workflows_fanout",
     "workflows_attempt",
     "audit_event",
+    "workflows_slot",
 }
 ROWS = 5_000
 SIZES = (1, 64)
@@ -149,6 +150,10 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         "open_items": {**item, "items": _json([1] * size)},
         "notify": {},
         "find_newest_version": {"name": "full"},
+        "take_slots": {**hold, "limits": ["full"]},
+        "wake_line": {"limits": ["full"], "most": size},
+        "slots_leaked": {},
+        "limit_names": {},
     }
 
 

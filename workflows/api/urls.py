@@ -3,6 +3,7 @@
 from django.urls import path
 
 from workflows.api.views.dead_letters import DeadLetterViewSet
+from workflows.api.views.limits import LimitViewSet
 from workflows.api.views.run_parts import AttemptViewSet, EventViewSet, ItemViewSet, StepViewSet
 from workflows.api.views.runs import RunViewSet
 from workflows.api.views.schemas import definition_schema
@@ -31,5 +32,7 @@ urlpatterns = [
     path("dead-letters/<int:dead_letter_id>", DeadLetterViewSet.as_view({"get": "retrieve"})),
     path("dead-letters/<int:dead_letter_id>/requeue", DeadLetterViewSet.as_view({"post": "requeue"})),
     path("dead-letters/<int:dead_letter_id>/discard", DeadLetterViewSet.as_view({"post": "discard"})),
+    path("limits", LimitViewSet.as_view({"get": "list"})),
+    path("limits/<slug:name>", LimitViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})),
     path("schema/definition.json", definition_schema, name="definition-schema"),
 ]

@@ -1,11 +1,14 @@
-"""What the clock alone brings about: deadlines that have passed. Lost work is found by the dispatcher itself."""
+"""What the clock alone brings about: deadlines that have passed, lines that nobody wakes any more.
+
+Lost work is found by the dispatcher itself.
+"""
 
 from datetime import datetime
 
 import structlog
 
 from workflows import queries
-from workflows.operations import endings
+from workflows.operations import endings, limits
 
 log = structlog.get_logger(__name__)
 
@@ -15,4 +18,5 @@ def sweep(*, now: datetime) -> int:
     expired = [run_id for run_id in queries.past_deadline(now=now) if endings.expire_run(run_id=run_id, now=now)]
     if expired:
         log.warning("runs_past_deadline", runs=[str(run_id) for run_id in expired])
+    limits.mend()
     return len(expired)

@@ -5,6 +5,7 @@ operations.start_run(workflow="order", start=operations.Start(input=order), acto
 """
 
 from workflows.operations.endings import cancel_run, expire_run
+from workflows.operations.limits import delete_limit, set_limit
 from workflows.operations.publishing import check, publish, set_enabled
 from workflows.operations.repairs import discard_dead_letter, requeue_dead_letter
 from workflows.operations.starting import Start, Started, start_run, start_runs
@@ -14,11 +15,13 @@ __all__ = [
     "Started",
     "cancel_run",
     "check",
+    "delete_limit",
     "discard_dead_letter",
     "expire_run",
     "publish",
     "requeue_dead_letter",
     "set_enabled",
+    "set_limit",
     "start_run",
     "start_runs",
 ]

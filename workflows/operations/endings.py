@@ -4,8 +4,9 @@ The activations go with the run: a result that arrives later finds its lease gon
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from workflows.core.definition import JsonObject
 from workflows.core.states import ItemState, RunState, StepState
 from workflows.errors import RunEnded, UnknownRun
 from workflows.models import Activation, Item, Run, Step
+from workflows.operations import limits
 
 _Result = TypeVar("_Result")
 _PATIENCE_S = 5.0
@@ -83,6 +85,9 @@ def _between_steps(act: Callable[[], _Result]) -> _Result:
 
 def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> None:
     stopped = _stop_activations(run, now=now)
+    freed = _limits_of(run, steps=stopped)
+    if freed:
+        transaction.on_commit(partial(limits.wake, freed))
     run.state, run.error, run.ended_at = state, error, now
     run.save(update_fields=["state", "error", "ended_at"])
     audit.record(
@@ -101,6 +106,12 @@ def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: dat
             },
         )
     )
+
+
+def _limits_of(run: Run, *, steps: Collection[str]) -> list[str]:
+    """The limits whose slots the stopped steps may have had."""
+    graph = plans.program_of(run.version_id).plan.graph
+    return sorted({limit for step in steps for limit in graph.steps[step].limits})
 
 
 def _stop_activations(run: Run, *, now: datetime) -> list[str]:
