@@ -6,6 +6,11 @@ FAN_OUT = "bench-fan-out"
 START = "bench-start"
 WIDE_MAP = "bench-wide-map"
 
+LIMIT = "bench-limit"
+LIMIT_NAME = "bench-legacy-db"
+LIMIT_SLOTS = 50
+LIMIT_STEP_S = 1.0
+
 SEQUENCE_STEPS = 40
 CHAIN_STEPS = 3
 FAN_OUT_ITEMS = 200
@@ -21,6 +26,7 @@ def sources() -> tuple[str, ...]:
         _fan_out(FAN_OUT, items=FAN_OUT_ITEMS),
         _single(START),
         _fan_out(WIDE_MAP, items=WIDE_MAP_ITEMS),
+        _limited(LIMIT),
     )
 
 
@@ -52,4 +58,12 @@ def _single(name: str) -> str:
 name: {name}
 steps:
   first: {{uses: python, with: {{call: benchmarks.stamp}}}}
+"""
+
+
+def _limited(name: str) -> str:
+    return f"""
+name: {name}
+steps:
+  only: {{uses: python, limits: [{LIMIT_NAME}], with: {{call: benchmarks.hold, args: {{seconds: {LIMIT_STEP_S}}}}}}}
 """

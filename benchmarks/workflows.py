@@ -33,3 +33,10 @@ def book(item: int) -> int:
 def join() -> int:
     """This will end a fan-out."""
     return 0
+
+
+@function
+def hold(seconds: float) -> float:
+    """This will keep a slot busy, as a query on a slow database does."""
+    time.sleep(seconds)
+    return seconds

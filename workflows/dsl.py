@@ -114,6 +114,7 @@ class Flow:
         body: Value = None,
         expect_status: Value = None,
         idempotency: str | None = None,
+        rate_key: Value = None,
         **options: Unpack[StepOptions],
     ) -> StepRef:
         """This will add an HTTP request; what is None is left out (a JSON null is `expr("null")`)."""
@@ -127,6 +128,7 @@ class Flow:
             "body": body,
             "expect_status": expect_status,
             "idempotency": idempotency,
+            "rate_key": rate_key,
         }
         inputs = {key: value for key, value in given.items() if value is not None}
         return self.step(step_id, uses="http.request", inputs=inputs, **options)

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +15,8 @@ class CountingPeer:
         self.peak = 0
         self.served = 0
         self.port = 0
+        self.arrivals: list[tuple[float, bytes]] = []
+        """When each connection came (time.time) and what it said until its end."""
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="peer", daemon=True)
@@ -44,8 +47,9 @@ class CountingPeer:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.open += 1
         self.peak = max(self.peak, self.open)
+        at = time.time()
         try:
-            await reader.read()
+            self.arrivals.append((at, await reader.read()))
         except ConnectionError:
             pass  # its process was killed
         finally:
