@@ -63,6 +63,9 @@ class EventKind(StrEnum):
     TOKEN_CREATED = "token.created"  # noqa: S105 - a word of the vocabulary
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a word of the vocabulary
     CONNECTION_CHANGED = "connection.changed"
+    BREAKER_CHANGED = "connection.breaker_changed"
+    LIMIT_CHANGED = "limit.changed"
+    LIMIT_DELETED = "limit.deleted"
 
 
 class ActorKind(StrEnum):

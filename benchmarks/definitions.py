@@ -8,6 +8,11 @@ WIDE_MAP = "bench-wide-map"
 CRITICAL = "bench-critical"
 BULK = "bench-bulk"
 
+LIMIT = "bench-limit"
+LIMIT_NAME = "bench-legacy-db"
+LIMIT_SLOTS = 50
+LIMIT_STEP_S = 1.0
+
 SEQUENCE_STEPS = 40
 CHAIN_STEPS = 3
 FAN_OUT_ITEMS = 200
@@ -25,6 +30,7 @@ def sources() -> tuple[str, ...]:
         _single(CRITICAL, call="benchmarks.stamp", queue="critical"),
         _single(BULK, call="benchmarks.compute", queue="bulk"),
         _fan_out(WIDE_MAP, items=WIDE_MAP_ITEMS),
+        _limited(LIMIT),
     )
 
 
@@ -56,4 +62,12 @@ def _single(name: str, *, call: str, queue: str = "default") -> str:
 name: {name}
 steps:
   first: {{uses: python, queue: {queue}, with: {{call: {call}}}}}
+"""
+
+
+def _limited(name: str) -> str:
+    return f"""
+name: {name}
+steps:
+  only: {{uses: python, limits: [{LIMIT_NAME}], with: {{call: benchmarks.hold, args: {{seconds: {LIMIT_STEP_S}}}}}}}
 """

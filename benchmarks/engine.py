@@ -24,7 +24,8 @@ class RunsFailed(Exception):
 
 
 def publish() -> None:
-    """This will publish the measured workflows."""
+    """This will publish the measured workflows, and make the limit that one of them needs."""
+    operations.set_limit(name=definitions.LIMIT_NAME, capacity=definitions.LIMIT_SLOTS, actor=ACTOR, now=timezone.now())
     for source in definitions.sources():
         operations.publish(source=source, actor=ACTOR, now=timezone.now())
 

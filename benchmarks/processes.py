@@ -43,10 +43,10 @@ class Processes:
         self._guard.close()
         self._directory.cleanup()
 
-    def start_worker(self) -> Child:
-        """This will start our worker with two children on every lane."""
-        command = ("-m", "config.worker", "-Q", ",".join(LANES), "-n", "bench@localhost")
-        return self._start("worker", [*command, *_POOL], env=environment.of_platform())
+    def start_worker(self, *, name: str = "bench", children: int = CHILDREN) -> Child:
+        """This will start one of our workers, with two children unless more are asked for, on every lane."""
+        command = ("-m", "config.worker", "-Q", ",".join(LANES), "-n", f"{name}@localhost")
+        return self._start(name, [*command, *_pool(children)], env=environment.of_platform())
 
     def start_scheduler(self) -> Child:
         """This will start our scheduler."""
@@ -69,7 +69,7 @@ class Processes:
     def start_bare_worker(self, module: str = bare_celery.__name__) -> Child:
         """This will start the bare Celery worker with two children."""
         command = ("-m", "celery", "-A", module, "worker", "-Ofair", "--without-heartbeat", "-n", f"{module}@localhost")
-        return self._start(module, [*command, *_POOL], env=environment.of_floor())
+        return self._start(module, [*command, *_pool(CHILDREN)], env=environment.of_floor())
 
     def _start(self, name: str, args: Sequence[str], *, env: Mapping[str, str]) -> Child:
         program = Program(
@@ -90,7 +90,8 @@ class Processes:
         raise ProcessFailed(f"{name} did not come up; the end of its log:\n{log[-3000:]}")
 
 
-_POOL = ("-c", str(CHILDREN), "-P", "prefork", "-l", "WARNING", "--without-gossip", "--without-mingle")
+def _pool(children: int) -> tuple[str, ...]:
+    return ("-c", str(children), "-P", "prefork", "-l", "WARNING", "--without-gossip", "--without-mingle")
 
 
 def migrate() -> None:

@@ -41,3 +41,10 @@ def compute(ms: float = 2.0) -> None:
     until = time.perf_counter() + ms / 1000
     while time.perf_counter() < until:
         pass
+
+
+@function
+def hold(seconds: float) -> float:
+    """This will keep a slot busy, as a query on a slow database does."""
+    time.sleep(seconds)
+    return seconds

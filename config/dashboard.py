@@ -132,6 +132,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:  # Any: the theme'
         ],
         "Define": [
             item("Workflows", "account_tree", "admin:workflows_workflow_changelist", "workflows.view_workflow"),
+            item("Limits", "traffic", "admin:workflows_limit_changelist", "workflows.view_limit"),
             item("Connections", "cable", "admin:integrations_connection_changelist", "integrations.view_connection"),
         ],
         "Govern": [

@@ -11,11 +11,23 @@ from django.utils import timezone
 from unfold.admin import ModelAdmin
 
 from audit.events import Actor, ActorKind
-from integrations import connections, operations
+from integrations import connections, gate, operations, queries
 from integrations.connections import ConnectionSpec
 from integrations.errors import WrongConnection
 from integrations.models import Connection
 
+_GATE_FIELDS = (
+    "rate_limit",
+    "rate_period_s",
+    "rate_burst",
+    "breaker_error_rate",
+    "breaker_slow_rate",
+    "breaker_slow_s",
+    "breaker_window_s",
+    "breaker_min_calls",
+    "breaker_open_s",
+    "breaker_probes",
+)
 _FIELDS = (
     "name",
     "base_url",
@@ -27,6 +39,7 @@ _FIELDS = (
     "connect_timeout_s",
     "read_timeout_s",
     "max_response_bytes",
+    *_GATE_FIELDS,
 )
 
 
@@ -36,6 +49,11 @@ class ConnectionForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's cla
     class Meta:
         model = Connection
         fields = _FIELDS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # Any: Django's signature
+        super().__init__(*args, **kwargs)
+        for name in _GATE_FIELDS:
+            self.fields[name].required = False  # what is left empty has its standard value
 
     def clean(self) -> dict[str, Any]:  # Any: Django's signature
         """This will show what the rules of connections say, each at its field."""
@@ -55,7 +73,7 @@ class ConnectionAdmin(ModelAdmin):
     """The outside systems; the name is fixed once given, for definitions use it."""
 
     form = ConnectionForm
-    list_display = ("name", "base_url", "allow_private", "secret_reference", "updated_at")
+    list_display = ("name", "base_url", "allow_private", "secret_reference", "breaker", "updated_at")
     search_fields = ("name", "base_url")
 
     def get_readonly_fields(
@@ -64,7 +82,14 @@ class ConnectionAdmin(ModelAdmin):
         obj: Connection | None = None,
     ) -> tuple[str, ...]:
         """This will keep the name of an existing connection."""
-        return () if obj is None else ("name",)
+        return () if obj is None else ("name", "breaker")
+
+    @admin.display(description="breaker now")
+    def breaker(self, connection: Connection) -> str:
+        """This will say what the breaker does with calls at this moment."""
+        if queries.spec_of(connection).breaker is None:
+            return "none"
+        return gate.state_of(connection.name).value.replace("_", " ")
 
     def save_model(
         self,
@@ -88,5 +113,6 @@ class ConnectionAdmin(ModelAdmin):
 
 
 def _spec(form: ConnectionForm) -> ConnectionSpec:
-    values = {field: form.cleaned_data[field] for field in _FIELDS if field in form.cleaned_data}
+    given = {field: form.cleaned_data.get(field) for field in _FIELDS}
+    values = {field: value for field, value in given.items() if value is not None}
     return ConnectionSpec(**{"name": form.instance.name, **values})

@@ -8,11 +8,15 @@ import httpx2
 
 from audit.redaction import is_secret_key
 from integrations import credentials
+from integrations.breaker import BreakerPolicy
 from integrations.errors import WrongConnection
+from integrations.rate import Rate
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LONGEST_WAIT_S = 3600.0
+_MOST_CALLS = 1_000_000
+_SHORTEST_WINDOW_S, _LONGEST_WINDOW_S = 0.01, 86_400.0
 _LARGEST_RESPONSE_BYTES = 100_000_000
 
 
@@ -34,6 +38,38 @@ class ConnectionSpec:
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 30.0
     max_response_bytes: int = 1_000_000
+    rate_limit: int = 0
+    rate_period_s: float = 1.0
+    rate_burst: int = 1
+    breaker_error_rate: float = 0.0
+    breaker_slow_rate: float = 0.0
+    breaker_slow_s: float = 10.0
+    breaker_window_s: float = 30.0
+    breaker_min_calls: int = 20
+    breaker_open_s: float = 30.0
+    breaker_probes: int = 3
+
+    @property
+    def rate(self) -> Rate | None:
+        """This will give its rate limit, if it has one."""
+        if self.rate_limit == 0:
+            return None
+        return Rate(limit=self.rate_limit, period_s=self.rate_period_s, burst=self.rate_burst)
+
+    @property
+    def breaker(self) -> BreakerPolicy | None:
+        """This will give its circuit breaker, if anything opens it."""
+        if self.breaker_error_rate == 0 and self.breaker_slow_rate == 0:
+            return None
+        return BreakerPolicy(
+            window_s=self.breaker_window_s,
+            min_calls=self.breaker_min_calls,
+            error_rate=self.breaker_error_rate,
+            slow_s=self.breaker_slow_s,
+            slow_rate=self.breaker_slow_rate,
+            open_s=self.breaker_open_s,
+            probes=self.breaker_probes,
+        )
 
 
 def check(spec: ConnectionSpec) -> None:
@@ -48,10 +84,30 @@ def check(spec: ConnectionSpec) -> None:
         "connect_timeout_s": _problem_of_wait(spec.connect_timeout_s),
         "read_timeout_s": _problem_of_wait(spec.read_timeout_s),
         "max_response_bytes": _problem_of_size(spec.max_response_bytes),
+        **_problems_of_gate(spec),
     }
     problems = {name: problem for name, problem in candidates.items() if problem is not None}
     if problems:
         raise WrongConnection(problems)
+
+
+def _problems_of_gate(spec: ConnectionSpec) -> Mapping[str, str | None]:
+    """What is wrong with the rate limit and the breaker."""
+    rates = ("breaker_error_rate", "breaker_slow_rate")
+    counts = ("rate_burst", "breaker_min_calls", "breaker_probes")
+    waits = ("rate_period_s", "breaker_slow_s", "breaker_window_s", "breaker_open_s")
+    values = {name: getattr(spec, name) for name in (*rates, *counts, *waits)}
+    return {
+        "rate_limit": None if 0 <= spec.rate_limit <= _MOST_CALLS else f"must be 0 to {_MOST_CALLS}",
+        **{name: None if 0 <= values[name] <= 1 else "must be a share, 0 to 1" for name in rates},
+        **{name: None if 1 <= values[name] <= _MOST_CALLS else f"must be 1 to {_MOST_CALLS}" for name in counts},
+        **{name: _problem_of_length(values[name]) for name in waits},
+    }
+
+
+def _problem_of_length(seconds: float) -> str | None:
+    is_right = _SHORTEST_WINDOW_S <= seconds <= _LONGEST_WINDOW_S
+    return None if is_right else f"must be {_SHORTEST_WINDOW_S:g} to {_LONGEST_WINDOW_S:g} seconds"
 
 
 def _problem_of_url(text: str) -> str | None:

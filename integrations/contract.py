@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from integrations.breaker import BreakerPolicy
+from integrations.rate import Rate
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionSettings:
@@ -21,6 +24,8 @@ class ConnectionSettings:
     connect_timeout_s: float = 5.0
     read_timeout_s: float = 30.0
     max_response_bytes: int = 1_000_000
+    rate: Rate | None = None
+    breaker: BreakerPolicy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

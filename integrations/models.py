@@ -31,6 +31,24 @@ class Connection(models.Model):
     connect_timeout_s = models.FloatField("connect timeout (s)", default=5.0)
     read_timeout_s = models.FloatField("read timeout (s)", default=30.0)
     max_response_bytes = models.PositiveIntegerField("largest response (bytes)", default=1_000_000)
+    rate_limit = models.PositiveIntegerField(
+        "rate limit (calls)", default=0, help_text="Calls in each period, for each `rate_key` of a step; 0: no limit."
+    )
+    rate_period_s = models.FloatField("rate period (s)", default=1.0)
+    rate_burst = models.PositiveIntegerField("rate burst (calls)", default=1, help_text="At once, after a rest.")
+    breaker_error_rate = models.FloatField(
+        "breaker: error rate", default=0.0, help_text="Share of failed calls (0 to 1) that opens it; 0: none does."
+    )
+    breaker_slow_rate = models.FloatField(
+        "breaker: slow rate", default=0.0, help_text="Share of slow calls (0 to 1) that opens it; 0: none does."
+    )
+    breaker_slow_s = models.FloatField("breaker: slow is over (s)", default=10.0)
+    breaker_window_s = models.FloatField("breaker: window (s)", default=30.0, help_text="Only calls in it count.")
+    breaker_min_calls = models.PositiveIntegerField(
+        "breaker: least calls", default=20, help_text="With fewer in the window it stays closed."
+    )
+    breaker_open_s = models.FloatField("breaker: open for (s)", default=30.0, help_text="Then it lets probes pass.")
+    breaker_probes = models.PositiveIntegerField("breaker: probes", default=3, help_text="All must succeed.")
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -46,3 +64,18 @@ class Connection(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class RateBucket(models.Model):
+    """A rate limit's memory while Redis is away: instants in microseconds, and the places of who waits."""
+
+    key = models.CharField(primary_key=True, max_length=32, help_text="A digest of connection and rate key.")
+    due_at = models.BigIntegerField(default=0)
+    free_at = models.BigIntegerField(default=0)
+    places = models.JSONField(default=dict)
+
+    class Meta:
+        db_table = "integrations_ratebucket"
+
+    def __str__(self) -> str:
+        return self.key

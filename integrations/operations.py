@@ -11,7 +11,7 @@ from django.db import transaction
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
 from audit.redaction import redacted, redacted_text
-from integrations import connections, queries, registry
+from integrations import connections, gate, queries, registry
 from integrations.connections import ConnectionSpec
 from integrations.contract import Adapter, CallContext, ConnectionSettings
 from integrations.errors import CallFailed, Refused, Unknown, UnknownAdapter, UnknownConnection
@@ -23,7 +23,8 @@ _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
 def call(*, uses: str, inputs: Mapping[str, object], connection: str | None, context: CallContext) -> object:
     """This will make one attempt through an adapter and return its JSON-compatible output.
 
-    Raises Refused, Unavailable, Throttled or Unknown; what an adapter did not foresee is Unknown.
+    Raises Refused, Unavailable, Throttled or Unknown; what an adapter did not foresee is Unknown. Raises Postponed
+    when the connection has no room now: then nothing was tried.
     """
     started_at = time.monotonic()
     try:
@@ -66,7 +67,31 @@ def save_connection(*, spec: ConnectionSpec, actor: Actor, now: datetime, correl
 
 
 def _attempt(*, uses: str, inputs: Mapping[str, object], connection: str | None, context: CallContext) -> object:
+    rate_key = str(inputs.get(registry.RATE_KEY, ""))
+    inputs = {name: value for name, value in inputs.items() if name != registry.RATE_KEY}
     adapter, settings = _prepared(uses=uses, inputs=inputs, connection=connection)
+    if settings is None or (settings.rate is None and settings.breaker is None):
+        return _called(adapter, uses=uses, inputs=inputs, settings=settings, context=context)
+    permit = gate.enter(settings, caller=context.idempotency_key, rate_key=rate_key)
+    began = time.monotonic()
+    outcome: BaseException | None = None
+    try:
+        return _called(adapter, uses=uses, inputs=inputs, settings=settings, context=context)
+    except BaseException as error:
+        outcome = error
+        raise
+    finally:
+        gate.leave(permit, outcome=outcome, seconds=time.monotonic() - began)
+
+
+def _called(
+    adapter: Adapter,
+    *,
+    uses: str,
+    inputs: Mapping[str, object],
+    settings: ConnectionSettings | None,
+    context: CallContext,
+) -> object:
     try:
         return adapter.call(inputs=inputs, connection=settings, context=context)
     except CallFailed:

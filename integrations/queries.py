@@ -59,6 +59,16 @@ def spec_of(row: Connection) -> ConnectionSpec:
         connect_timeout_s=row.connect_timeout_s,
         read_timeout_s=row.read_timeout_s,
         max_response_bytes=row.max_response_bytes,
+        rate_limit=row.rate_limit,
+        rate_period_s=row.rate_period_s,
+        rate_burst=row.rate_burst,
+        breaker_error_rate=row.breaker_error_rate,
+        breaker_slow_rate=row.breaker_slow_rate,
+        breaker_slow_s=row.breaker_slow_s,
+        breaker_window_s=row.breaker_window_s,
+        breaker_min_calls=row.breaker_min_calls,
+        breaker_open_s=row.breaker_open_s,
+        breaker_probes=row.breaker_probes,
     )
 
 
@@ -78,4 +88,6 @@ def _resolved(spec: ConnectionSpec) -> ConnectionSettings:
         connect_timeout_s=spec.connect_timeout_s,
         read_timeout_s=spec.read_timeout_s,
         max_response_bytes=spec.max_response_bytes,
+        rate=spec.rate,
+        breaker=spec.breaker,
     )

@@ -15,6 +15,12 @@ from integrations.contract import Adapter
 from integrations.errors import AdapterNameTaken, UnknownAdapter
 
 GROUP = "automation.adapters"
+RATE_KEY = "rate_key"
+"""An input of every adapter that is not the adapter's: it divides the rate limit of the connection."""
+_RATE_KEY = {
+    "type": ["string", "integer"],
+    "description": "Divides the rate limit of the connection: each value has the whole limit for itself.",
+}
 _BUILT_IN: tuple[Adapter, ...] = (http_request,)
 
 
@@ -28,8 +34,8 @@ def get_adapter(name: str) -> Adapter:
 
 
 def input_schemas() -> Mapping[str, Mapping[str, object]]:
-    """This will give the JSON Schema of each adapter's inputs, by the adapter's name."""
-    return {name: adapter.input_schema for name, adapter in adapters().items()}
+    """This will give the JSON Schema of each adapter's inputs, by the adapter's name, with what every one takes."""
+    return {name: _with_rate_key(adapter.input_schema) for name, adapter in adapters().items()}
 
 
 @functools.cache
@@ -47,6 +53,11 @@ def table(*, built_in: Iterable[Adapter], installed: Iterable[EntryPoint]) -> Ma
             raise AdapterNameTaken(f"{entry.value} calls itself {adapter.name!r}, as another adapter does")
         known[adapter.name] = adapter
     return known
+
+
+def _with_rate_key(schema: Mapping[str, object]) -> Mapping[str, object]:
+    properties = schema.get("properties")
+    return {**schema, "properties": {**(properties if isinstance(properties, Mapping) else {}), RATE_KEY: _RATE_KEY}}
 
 
 @functools.cache

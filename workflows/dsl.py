@@ -70,6 +70,7 @@ class StepOptions(TypedDict, total=False):
     for_each: Value
     parallel: int
     connection: str
+    limits: Sequence[str]
     queue: str
     retry: Retry
     timeout: Length
@@ -120,6 +121,7 @@ class Flow:
         body: Value = None,
         expect_status: Value = None,
         idempotency: str | None = None,
+        rate_key: Value = None,
         **options: Unpack[StepOptions],
     ) -> StepRef:
         """This will add an HTTP request; what is None is left out (a JSON null is `expr("null")`)."""
@@ -133,6 +135,7 @@ class Flow:
             "body": body,
             "expect_status": expect_status,
             "idempotency": idempotency,
+            "rate_key": rate_key,
         }
         inputs = {key: value for key, value in given.items() if value is not None}
         return self.step(step_id, uses="http.request", inputs=inputs, **options)

@@ -13,7 +13,10 @@ WorkflowError
 ├── NotRequeueable        trying it again would give the same again
 ├── UnknownIncident       no incident of that fingerprint
 ├── UnknownMessage        no poison message of that number
-└── MessageResolved       it was recovered or discarded before
+├── MessageResolved       it was recovered or discarded before
+├── UnknownLimit          no limit of that name
+├── LimitInvalid          a limit cannot be as it was described
+└── LimitInUse            workflows or runs still name the limit
 """
 
 from collections.abc import Sequence
@@ -136,3 +139,32 @@ class MessageResolved(WorkflowError):
         super().__init__(f"poison message {message_id} is {state} already: only an open one can be discarded")
         self.message_id = message_id
         self.state = state
+
+
+class UnknownLimit(WorkflowError):
+    """There is no limit of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no limit {name!r}: set its capacity first, or correct the name")
+        self.name = name
+
+
+class LimitInvalid(WorkflowError):
+    """A limit cannot be as it was described; `field` is what is wrong."""
+
+    def __init__(self, *, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class LimitInUse(WorkflowError):
+    """Newest versions or running runs name the limit; `used_by` says which, the first few."""
+
+    def __init__(self, *, name: str, used_by: Sequence[str]) -> None:
+        super().__init__(
+            f"limit {name!r} is still named by {', '.join(used_by)}: take it out of their steps and let runs end, "
+            "or raise its capacity instead"
+        )
+        self.name = name
+        self.used_by = tuple(used_by)

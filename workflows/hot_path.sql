@@ -484,3 +484,89 @@ set count = incident.count + total.number, last_seen_at = greatest(incident.last
 from total
 where incident.fingerprint = any(array(select fingerprint from total)) and incident.fingerprint = total.fingerprint
 returning incident.fingerprint;
+
+-- name: take_slots
+-- Gives an activation a free slot of each limit it wants, all or none; says which exist and which it could not have.
+-- Who came earlier goes first: a slot is left to those in line until they have been woken.
+with wanted as materialized (
+    select limits.id, limits.name, held.id is not null as is_held
+    from workflows_limit as limits
+    left join workflows_slot as held on held.limit_id = limits.id and held.holder = %(id)s
+    where limits.name = any(%(limits)s::text[])
+), me as (
+    select activation.id, activation.priority from workflows_activation as activation
+    where activation.id = %(id)s and activation.epoch = %(epoch)s
+), free as materialized (
+    select wanted.id, wanted.name, slot.id as slot_id
+    from me, wanted
+    cross join lateral (
+        select slot.id from workflows_slot as slot
+        where slot.limit_id = wanted.id and slot.holder is null
+        order by slot.number
+        limit 1
+        for update skip locked
+    ) as slot
+    where not wanted.is_held and not exists (
+        select from workflows_activation as ahead
+        where ahead.wait_reason = 'limit' and ahead.wait_object = wanted.name and ahead.due_at > now()
+            and (ahead.priority, -ahead.id) > (me.priority, -me.id))
+), marked as (
+    update workflows_activation as activation
+    set holds_slots = true
+    where activation.id = %(id)s and activation.epoch = %(epoch)s
+        and (select count(*) from free) = (select count(*) from wanted where not is_held)
+    returning activation.id
+), taken as (
+    update workflows_slot as slot
+    set holder = marked.id, taken_at = now()
+    from marked, free
+    where slot.id = free.slot_id
+)
+select wish.name, wanted.id is not null, coalesce(wanted.is_held or free.slot_id is not null, false)
+from unnest(%(limits)s::text[]) as wish(name)
+left join wanted on wanted.name = wish.name
+left join free on free.name = wish.name;
+
+-- name: wake_line
+-- Makes those due who are first in line for a free slot, as many as there are; what they did not wait is given back
+-- to the time their retries may take.
+with woken as (
+    select waiter.id
+    from workflows_limit as limits
+    cross join lateral (
+        select count(*) as number from (
+            select from workflows_slot as slot
+            where slot.limit_id = limits.id and slot.holder is null
+            limit %(most)s
+        ) as slot
+    ) as free
+    cross join lateral (
+        select activation.id from workflows_activation as activation
+        where activation.wait_reason = 'limit' and activation.wait_object = limits.name and activation.due_at > now()
+        order by activation.priority desc, activation.id
+        limit free.number
+        for update skip locked
+    ) as waiter
+    where limits.name = any(%(limits)s::text[])
+)
+update workflows_activation as activation
+set due_at = now(),
+    first_attempt_at = case when activation.attempt > 1
+        then activation.first_attempt_at - (activation.due_at - now()) end
+from woken
+where activation.id = any(array(select id from woken)) and activation.id = woken.id
+returning activation.run_id, activation.segment, activation.slot, activation.lane;
+
+-- name: slots_leaked
+-- Slots in the hands of nobody who is at work: there is never one, whatever was killed.
+select limits.name, slot.number, slot.holder
+from workflows_slot as slot
+join workflows_limit as limits on limits.id = slot.limit_id
+left join workflows_activation as activation on activation.id = slot.holder
+where slot.holder is not null
+    and (activation.id is null or activation.state <> 'leased' or not activation.holds_slots)
+order by limits.name, slot.number;
+
+-- name: limit_names
+-- The limits that exist.
+select name from workflows_limit order by name;

@@ -12,7 +12,8 @@ from uuid import UUID
 
 from django.db.models import Count
 
-from workflows import plans
+from workflows import capacity, plans
+from workflows.capacity import Place
 from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.plan import Plan
 from workflows.core.standing import OBJECT_KINDS, Standing, open_standing
@@ -30,6 +31,7 @@ class Wait:
 
     `object_kind` and `object_name` name what it waits for: a lane whose workers are busy, the worker that has
     it, the next attempt, the time it was to start at, or other items. After `due_at` the engine acts by itself.
+    `place`: in the line of a limit.
     """
 
     step: str
@@ -41,6 +43,7 @@ class Wait:
     due_at: datetime
     attempt: int
     dispatches: int = 0
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +70,8 @@ def waits_of(run: Run) -> Sequence[Wait]:
     activations = list(Activation.objects.filter(run_id=run.id).order_by("segment", "slot"))
     has_items = any(plan.segments[activation.segment].is_map for activation in activations)
     counts = _item_counts(run.id) if has_items else {}
-    return [_wait(activation, plan=plan, counts=counts) for activation in activations]
+    places = capacity.places(activations)
+    return [_wait(activation, plan=plan, counts=counts, place=places.get(activation.id)) for activation in activations]
 
 
 def steps_of(run: Run) -> Sequence[StepReport]:
@@ -123,7 +127,7 @@ def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Co
     )
 
 
-def _wait(activation: Activation, *, plan: Plan, counts: _Counts) -> Wait:
+def _wait(activation: Activation, *, plan: Plan, counts: _Counts, place: Place | None) -> Wait:
     step = plan.step_at(segment=activation.segment, position=activation.position)
     reason = WaitReason(activation.wait_reason)
     return Wait(
@@ -136,6 +140,7 @@ def _wait(activation: Activation, *, plan: Plan, counts: _Counts) -> Wait:
         due_at=activation.due_at,
         attempt=activation.attempt,
         dispatches=activation.dispatches,
+        place=place,
     )
 
 

@@ -7,6 +7,7 @@ How the tables hang together:
                                                  1-n Fanout 1-n Item  a `for_each` and its items
                                                  1-n Attempt          attempts without success
                                                  1-n DeadLetter       what has failed for good
+    Limit 1-n Slot                                                    how many steps may do something at once
 
 Equal dead letters share an incident: see `workflows/incident_models.py`.
 
@@ -153,6 +154,7 @@ class Activation(models.Model):
     round = models.SmallIntegerField(default=0)
     state = models.CharField(max_length=10, choices=_choices(ActivationState), default=ActivationState.READY)
     wait_reason = models.CharField(max_length=20, default=WaitReason.WORKER)
+    holds_slots = models.BooleanField(default=False, db_default=False, help_text="Slots of limits are in its hands.")
     wait_object = models.CharField(max_length=300, blank=True, default="", help_text="What it waits for, by name.")
     due_at = models.DateTimeField(help_text="When it is dispatched (again): outbox, lease end and timer.")
     owner = models.CharField(max_length=120, blank=True, default="")
@@ -174,6 +176,11 @@ class Activation(models.Model):
         indexes = [
             models.Index(fields=("due_at",), name="activation_due"),
             models.Index(fields=("lane", "fairness_key", "priority", "due_at"), name="activation_order"),
+            models.Index(
+                fields=("wait_object", "-priority", "id"),
+                condition=Q(wait_reason=WaitReason.LIMIT),
+                name="activation_line",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -325,3 +332,50 @@ class DeadLetter(models.Model):
     def place(self) -> str:
         """This will name the step, or the item of a `for_each`; nothing where the run itself failed."""
         return self.step if self.index is None else f"{self.step}[{self.index}]"
+
+
+class Limit(models.Model):
+    """How many steps may hold something at the same time; written by `workflows.operations.limits` only."""
+
+    id = models.BigAutoField(primary_key=True)
+    name = models.SlugField(max_length=100, unique=True, help_text="What a step's `limits` say.")
+    capacity = models.PositiveIntegerField(help_text="How many slots it has; 0 lets nothing begin.")
+    description = models.CharField(max_length=500, blank=True, default="")
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.capacity})"
+
+
+class Slot(models.Model):
+    """One slot of a limit. Its holder is an activation, whose owner and lease are the slot's owner and lease.
+
+    The database frees it in the statement that ends the activation's lease, whatever that is (a trigger).
+    """
+
+    id = models.BigAutoField(primary_key=True)
+    limit = models.ForeignKey(Limit, on_delete=models.CASCADE, related_name="slots")
+    number = models.PositiveIntegerField()
+    holder = models.BigIntegerField(null=True, help_text="The activation that has it; empty: it is free.")
+    is_retiring = models.BooleanField(default=False, help_text="Goes when it becomes free: the limit was lowered.")
+    taken_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("limit", "number")
+        constraints = [
+            models.UniqueConstraint(fields=("limit", "number"), name="slot_once"),
+            models.UniqueConstraint(
+                fields=("holder", "limit"), condition=Q(holder__isnull=False), name="slot_held_once"
+            ),
+            models.CheckConstraint(condition=Q(is_retiring=False) | Q(holder__isnull=False), name="slot_retires_held"),
+        ]
+        indexes = [
+            models.Index(fields=("limit", "number"), condition=Q(holder__isnull=True), name="slot_free"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.limit_id}/{self.number}"

@@ -58,11 +58,11 @@ class Program:
     def goes_alone(self, segment: int) -> bool:
         """This will tell whether a segment shares no wake-up with others.
 
-        It may take long (it calls other systems, or works on items), or has a step that a loss would end for good:
-        when a worker dies, nobody knows which of the segments in its hands had begun.
+        It may take long (it calls other systems, works on items or waits for a slot), or has a step that a loss
+        would end for good: when a worker dies, nobody knows which of the segments in its hands had begun.
         """
         part = self.plan.segments[segment]
-        return part.is_map or not all(_may_be_lost(self.steps[step].step) for step in part.steps)
+        return part.is_map or bool(part.limits) or not all(_may_be_lost(self.steps[step].step) for step in part.steps)
 
     def references_from(self, *, segment: int, position: int) -> frozenset[str]:
         """This will give the earlier steps whose results the rest of a segment looks at."""

@@ -45,6 +45,7 @@ class Surroundings:
     steps: frozenset[str]
     uses: Mapping[str, JsonObject]
     functions: Collection[str] | None
+    limits: Collection[str] | None = None
 
     def scope(self, *, has_item: bool) -> Scope:
         """This will give what the expressions of the step may refer to."""
@@ -60,6 +61,7 @@ def step_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> I
     inner = surroundings.scope(has_item="for_each" in step)
     yield from template_problems(step.get("with"), at=path_to(at, "with"), scope=inner)
     yield from duration_problems(step, at=at)
+    yield from _limit_problems(step, at=path_to(at, "limits"), known=surroundings.limits)
 
 
 def template_problems(value: JsonValue, *, at: str, scope: Scope) -> Iterator[Problem]:
@@ -153,6 +155,17 @@ def _connection_problems(step: JsonObject, *, uses: str, inputs: JsonValue, at: 
     if uses == "http.request" and is_relative and "connection" not in step:
         hint = "name one, or write a whole `url` instead of `path`"
         yield Problem(path_to(at, "with", "path"), "a `path` needs a `connection` it belongs to", hint)
+
+
+def _limit_problems(step: JsonObject, *, at: str, known: Collection[str] | None) -> Iterator[Problem]:
+    limits = step.get("limits")
+    if known is None or not isinstance(limits, list):
+        return
+    for index, name in enumerate(limits):
+        if isinstance(name, str) and name not in known:
+            hint = suggestion(name, known=known, noun="limit") if known else "there is no limit yet"
+            message = f"there is no limit {name!r}"
+            yield Problem(path_to(at, index), message, f"{hint}; `automation limits set {name} N` makes it")
 
 
 def _condition_problems(value: JsonValue, *, at: str, scope: Scope) -> Iterator[Problem]:

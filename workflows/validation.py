@@ -32,14 +32,16 @@ def parse_definition(
     uses: Mapping[str, JsonObject],
     functions: Collection[str] | None = None,
     lanes: Collection[str] | None = None,
+    limits: Collection[str] | None = None,
 ) -> Definition:
     """This will check a document and build its definition, `defaults` merged into the steps.
 
     `uses` has the JSON Schema of `with` for each installed adapter (`python` and `set` are built in);
     `functions` names the registered Python functions, as a mapping also the JSON Schema of their `args`
-    (None: any name will do); so does `lanes` the queues. Raises DefinitionInvalid with every problem.
+    (None: any name will do); so do `lanes` the queues and `limits` the limits that exist. Raises DefinitionInvalid with
+    every problem.
     """
-    problems = find_problems(document, uses=uses, functions=functions, lanes=lanes)
+    problems = find_problems(document, uses=uses, functions=functions, lanes=lanes, limits=limits)
     if problems:
         raise DefinitionInvalid(problems)
     return restore_definition(document)
@@ -51,11 +53,12 @@ def find_problems(
     uses: Mapping[str, JsonObject],
     functions: Collection[str] | None = None,
     lanes: Collection[str] | None = None,
+    limits: Collection[str] | None = None,
 ) -> list[Problem]:
     """This will give everything that is wrong with a document, in its order as far as possible."""
     shape = _compiled_schema().problems(document)
     misshapen = {problem.path for problem in shape}
-    meaning = _meaning(document, uses={**BUILT_IN_USES, **uses}, functions=functions, lanes=lanes)
+    meaning = _meaning(document, uses={**BUILT_IN_USES, **uses}, functions=functions, lanes=lanes, limits=limits)
     return shape + [problem for problem in dict.fromkeys(meaning) if problem.path not in misshapen]
 
 
@@ -70,6 +73,7 @@ def _meaning(
     uses: Mapping[str, JsonObject],
     functions: Collection[str] | None,
     lanes: Collection[str] | None,
+    limits: Collection[str] | None,
 ) -> Iterator[Problem]:
     steps = _readable_steps(document)
     needs = {step_id: needs_of(step.get("needs")) for step_id, step in steps.items()}
@@ -77,7 +81,9 @@ def _meaning(
     yield from _top_problems(document, lanes=lanes)
     yield from _needs_problems(steps, needs=needs)
     for step_id, step in steps.items():
-        surroundings = Surroundings(upstream=upstream[step_id], steps=frozenset(steps), uses=uses, functions=functions)
+        surroundings = Surroundings(
+            upstream=upstream[step_id], steps=frozenset(steps), uses=uses, functions=functions, limits=limits
+        )
         at = path_to("$.steps", step_id)
         yield from step_problems(step, at=at, surroundings=surroundings)
         yield from lane_problems(step, at=at, lanes=lanes)

@@ -161,6 +161,14 @@ def _sentence(wait: inspection.Wait, *, ahead: str) -> str:
             return f"{wait.step}: waits for attempt {wait.object_name}, due at {due}"
         case "start":
             return f"{wait.step}: was told to start at {wait.due_at.isoformat(timespec='seconds')}"
+        case "limit" if wait.place is not None:
+            full = f"{wait.place.held} of {wait.place.capacity} slots are held"
+            return f"{wait.step}: waits for the limit {wait.object_name}, place {wait.place.position} in line; {full}"
+        case "limit":
+            return f"{wait.step}: waits for the limit {wait.object_name}, which does not exist: set its capacity"
+        case "connection":
+            held = f"{wait.step}: held back by the {wait.reason.value} of the connection {wait.object_name}"
+            return f"{held}, asks again at {due}"
         case _:
             return f"{wait.step}: waits for its items, {wait.object_name}, next at {due}"
 

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -50,6 +51,15 @@ def sleep(seconds: float) -> float:
     """This will take its time."""
     time.sleep(seconds)
     return seconds
+
+
+@function
+def occupy(port: int, seconds: float) -> None:
+    """This will hold a connection to a peer for a time, and end it so that the peer has seen its end."""
+    with socket.create_connection(("127.0.0.1", port), timeout=_LONGEST_S) as peer:
+        time.sleep(seconds)
+        peer.shutdown(socket.SHUT_WR)
+        peer.recv(1)
 
 
 @function

@@ -29,6 +29,7 @@ HOT_TABLES = {
     "workflows_incident",
     "workflows_incidenthour",
     "audit_event",
+    "workflows_slot",
 }
 ROWS = 5_000
 SIZES = (1, 64)
@@ -167,6 +168,10 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         "notify": {},
         "find_newest_version": {"name": "full"},
         "count_due": {"lane": "default", "limit": size},
+        "take_slots": {**hold, "limits": ["full"]},
+        "wake_line": {"limits": ["full"], "most": size},
+        "slots_leaked": {},
+        "limit_names": {},
     }
 
 

@@ -2,7 +2,8 @@
 
 from workflows.admin.dead_letters import DeadLetterAdmin
 from workflows.admin.incidents import IncidentAdmin, PoisonMessageAdmin
+from workflows.admin.limits import LimitAdmin
 from workflows.admin.runs import RunAdmin
 from workflows.admin.workflows import WorkflowAdmin
 
-__all__ = ["DeadLetterAdmin", "IncidentAdmin", "PoisonMessageAdmin", "RunAdmin", "WorkflowAdmin"]
+__all__ = ["DeadLetterAdmin", "IncidentAdmin", "LimitAdmin", "PoisonMessageAdmin", "RunAdmin", "WorkflowAdmin"]

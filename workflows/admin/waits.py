@@ -20,7 +20,7 @@ class Sentence:
 
 
 _HELD: Mapping[WaitReason, str] = {
-    WaitReason.LIMIT: "waits for a slot of the limit {}",
+    WaitReason.LIMIT: "waits for the limit {}, which does not exist any more",
     WaitReason.RATE: "held back by the rate limit of {}",
     WaitReason.BREAKER: "held back because the circuit breaker of {} is open",
 }
@@ -53,6 +53,10 @@ def _sentence(story: Story, *, waits: Sequence[Wait], now: datetime) -> Sentence
         case WaitReason.ITEMS:
             text = f"waits for items whose next attempt {_begins(due)}"
             return Sentence(wait.step, "waiting", text)
+        case WaitReason.LIMIT if wait.place is not None:
+            place = wait.place
+            text = f"place {place.position} in line for a slot of the limit {wait.object}"
+            return Sentence(wait.step, "waiting", f"{text}: {place.held} of {place.capacity} are held")
         case _:
             return Sentence(wait.step, "waiting", f"{_HELD[wait.reason].format(wait.object)}; asks again {_again(due)}")
 

@@ -159,17 +159,26 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         )
 
 
+class PlaceSerializer(serializers.Serializer[Any]):
+    """Where somebody stands in the line of a limit, and how full it is."""
+
+    position = serializers.IntegerField(help_text="Counts from 1.")
+    held = serializers.IntegerField()
+    capacity = serializers.IntegerField()
+
+
 class WaitSerializer(serializers.Serializer[Any]):
     """Why a run is not further on at one place; after `due_at` the engine acts by itself."""
 
     step = serializers.CharField()
-    reason = serializers.CharField(help_text="`worker`, `running`, `retry` or `items`.")
-    object_kind = serializers.CharField(help_text="`lane`, `worker`, `attempt` or `items`.")
+    reason = serializers.CharField(help_text="`worker`, `running`, `retry`, `items`, `limit`, `rate` or `breaker`.")
+    object_kind = serializers.CharField(help_text="`lane`, `worker`, `attempt`, `items`, `limit` or `connection`.")
     object_name = serializers.CharField()
     is_running = serializers.BooleanField()
     since = serializers.DateTimeField()
     due_at = serializers.DateTimeField()
     attempt = serializers.IntegerField()
+    place = PlaceSerializer(allow_null=True, help_text="Where a limit is waited for.")
 
 
 class RunDetailSerializer(RunSerializer):

@@ -4,6 +4,7 @@ from django.urls import path
 
 from workflows.api.views.dead_letters import DeadLetterViewSet
 from workflows.api.views.incidents import IncidentViewSet, PoisonMessageViewSet
+from workflows.api.views.limits import LimitViewSet
 from workflows.api.views.run_parts import AttemptViewSet, EventViewSet, ItemViewSet, StepViewSet
 from workflows.api.views.runs import RunViewSet
 from workflows.api.views.schemas import definition_schema
@@ -41,5 +42,7 @@ urlpatterns = [
     path("incidents/<str:fingerprint>/discard", IncidentViewSet.as_view({"post": "discard"})),
     path("poison-messages", PoisonMessageViewSet.as_view({"get": "list"})),
     path("poison-messages/<int:message_id>/discard", PoisonMessageViewSet.as_view({"post": "discard"})),
+    path("limits", LimitViewSet.as_view({"get": "list"})),
+    path("limits/<slug:name>", LimitViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})),
     path("schema/definition.json", definition_schema, name="definition-schema"),
 ]

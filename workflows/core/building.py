@@ -60,6 +60,7 @@ def _step(step_id: str, step: _Checked, *, defaults: _Checked) -> StepDefinition
         parallel=int(step.get("parallel", standard.parallel)),
         inputs=step.get("with", {}),
         connection=step.get("connection"),
+        limits=tuple(step.get("limits", ())),
         queue=step.get("queue", defaults.get("queue", standard.queue)),
         retry=_retry({**defaults.get("retry", {}), **step.get("retry", {})}),
         timeout_s=standard.timeout_s if timeout is None else parse_duration(timeout),

@@ -55,6 +55,7 @@ class StepDefinition:
     parallel: int = 1
     inputs: JsonObject = field(default_factory=dict)
     connection: str | None = None
+    limits: tuple[str, ...] = ()
     queue: str = "default"
     retry: RetryPolicy = RetryPolicy()
     timeout_s: float = 300.0

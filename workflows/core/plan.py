@@ -1,7 +1,8 @@
 """The plan of a version: its steps cut into segments; compiled once, immutable, hashed, never executed here.
 
 A segment is a straight piece of the graph: consecutive steps with no fork or join between them, on one lane.
-A `for_each` step is a segment of its own, worked on by up to `parallel` pullers.
+A `for_each` step is a segment of its own, worked on by up to `parallel` pullers. So is a step with `limits`: its
+slots are taken when it begins and free when it ends, whatever stands before and behind it.
 """
 
 import hashlib
@@ -9,28 +10,30 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from workflows.core.definition import Definition, StepDefinition
 from workflows.core.graph import Graph
 
 
 class SegmentDocument(TypedDict):
-    """A segment as it is stored with its version."""
+    """A segment as it is stored with its version. `limits` is there only where there are some."""
 
     steps: list[str]
     lane: str
     for_each: bool
+    limits: NotRequired[list[str]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """Consecutive steps that one wake-up carries through."""
+    """Consecutive steps that one wake-up carries through. `limits` are in order of their names."""
 
     index: int
     steps: tuple[str, ...]
     lane: str
     is_map: bool
+    limits: tuple[str, ...] = ()
 
     @property
     def head(self) -> str:
@@ -77,10 +80,7 @@ class Plan:
 
     def document(self) -> list[SegmentDocument]:
         """This will give the segments as JSON, as they are stored with the version."""
-        return [
-            {"steps": list(segment.steps), "lane": segment.lane, "for_each": segment.is_map}
-            for segment in self.segments
-        ]
+        return [_document(segment) for segment in self.segments]
 
     @cached_property
     def digest(self) -> str:
@@ -93,7 +93,7 @@ def compile_plan(definition: Definition) -> Plan:
     """This will cut the definition into the longest straight segments.
 
     A step continues the segment of the step before it when each is the other's only neighbour on that side,
-    both run on the same lane and neither is a `for_each`.
+    both run on the same lane and neither is a `for_each` or has limits.
     """
     graph = Graph(definition.steps)
     pieces: list[list[str]] = []
@@ -112,7 +112,13 @@ def compile_plan(definition: Definition) -> Plan:
 def restore_plan(definition: Definition, *, document: Sequence[SegmentDocument]) -> Plan:
     """This will rebuild the plan a version was published with, however this code would cut it today."""
     segments = tuple(
-        Segment(index=index, steps=tuple(item["steps"]), lane=item["lane"], is_map=item["for_each"])
+        Segment(
+            index=index,
+            steps=tuple(item["steps"]),
+            lane=item["lane"],
+            is_map=item["for_each"],
+            limits=tuple(item.get("limits", ())),
+        )
         for index, item in enumerate(document)
     )
     return Plan(definition=definition, segments=segments)
@@ -123,9 +129,20 @@ def _continues(*, graph: Graph, before: str, step_id: str) -> bool:
     return (
         graph.dependents[before] == (step_id,)
         and first.queue == second.queue
-        and first.for_each is None
-        and second.for_each is None
+        and not _stands_alone(first)
+        and not _stands_alone(second)
     )
+
+
+def _stands_alone(step: StepDefinition) -> bool:
+    return step.for_each is not None or bool(step.limits)
+
+
+def _document(segment: Segment) -> SegmentDocument:
+    document: SegmentDocument = {"steps": list(segment.steps), "lane": segment.lane, "for_each": segment.is_map}
+    if segment.limits:
+        document["limits"] = list(segment.limits)
+    return document
 
 
 def _segments(*, graph: Graph, pieces: Sequence[Sequence[str]]) -> tuple[Segment, ...]:
@@ -135,6 +152,7 @@ def _segments(*, graph: Graph, pieces: Sequence[Sequence[str]]) -> tuple[Segment
             steps=tuple(piece),
             lane=graph.steps[piece[0]].queue,
             is_map=graph.steps[piece[0]].for_each is not None,
+            limits=tuple(sorted(set(graph.steps[piece[0]].limits))),
         )
         for index, piece in enumerate(pieces)
     )

@@ -1,12 +1,14 @@
-"""What the clock alone brings about: deadlines that have passed, incidents that are over. Lost work is found by the
-dispatcher itself."""
+"""What the clock alone brings about: deadlines that have passed, incidents that are over, lines that nobody wakes.
+
+Lost work is found by the dispatcher itself.
+"""
 
 from datetime import datetime
 
 import structlog
 
 from workflows import queries
-from workflows.operations import endings, incidents, poison
+from workflows.operations import endings, incidents, limits, poison
 
 log = structlog.get_logger(__name__)
 
@@ -18,4 +20,5 @@ def sweep(*, now: datetime) -> int:
         log.warning("runs_past_deadline", runs=[str(run_id) for run_id in expired])
     poison.sweep(now=now)
     incidents.sweep(now=now)
+    limits.mend()
     return len(expired)

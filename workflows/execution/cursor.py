@@ -41,6 +41,7 @@ class Cursor:
     owner: str
     carries: frozenset[int] = frozenset()
     has_failed: bool = False
+    has_slots: bool = False
     results: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
 
     @property

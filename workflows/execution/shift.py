@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from workflows import plans, store
-from workflows.execution import attempts, fanout, items, losses, pace, settlement
+from workflows.execution import attempts, fanout, items, line, losses, pace, settlement
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.leases import keeper, owner_name
 from workflows.execution.settlement import Ended
@@ -83,13 +83,34 @@ def _round(shift: _Shift) -> None:
             _give_back([*shift.waiting, *cursors[position:]], turn=shift.turn)
             shift.waiting = []
             return
-        if cursor.segment.is_map:
+        if cursor.segment.limits:
+            _limited(shift, cursor)
+        elif cursor.segment.is_map:
             _commit(shift)
-            began = time.monotonic()
-            _go_on(shift, items.work(cursor, turn=shift.turn), since=began)
+            _pull(shift, cursor)
         else:
             _step(shift, cursor)
     _commit(shift)
+
+
+def _limited(shift: _Shift, cursor: Cursor) -> None:
+    """Do what has limits alone, from the slots it takes to those who waited for them."""
+    _commit(shift)
+    pause = line.enter(cursor)
+    if pause is not None:
+        shift.results.append(Ended(cursor, pause, timezone.now()))
+    elif cursor.segment.is_map:
+        _pull(shift, cursor)
+    else:
+        _step(shift, cursor)
+    _commit(shift)
+    began = time.monotonic()
+    _go_on(shift, line.hand_on(cursor, may_take=not shift.turn.is_over()), since=began)
+
+
+def _pull(shift: _Shift, cursor: Cursor) -> None:
+    began = time.monotonic()
+    _go_on(shift, items.work(cursor, turn=shift.turn), since=began)
 
 
 def _step(shift: _Shift, cursor: Cursor) -> None:

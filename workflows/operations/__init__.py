@@ -8,6 +8,7 @@ from workflows.operations.bulk_repairs import Outcome, discard_matching, requeue
 from workflows.operations.delays import read_start_at
 from workflows.operations.endings import cancel_run, expire_run
 from workflows.operations.incidents import assign_incident
+from workflows.operations.limits import delete_limit, set_limit
 from workflows.operations.poison import discard_message
 from workflows.operations.publishing import check, publish, set_enabled
 from workflows.operations.repairs import discard_dead_letter, requeue_dead_letter
@@ -20,6 +21,7 @@ __all__ = [
     "assign_incident",
     "cancel_run",
     "check",
+    "delete_limit",
     "discard_dead_letter",
     "discard_matching",
     "discard_message",
@@ -29,6 +31,7 @@ __all__ = [
     "requeue_dead_letter",
     "requeue_matching",
     "set_enabled",
+    "set_limit",
     "start_run",
     "start_runs",
 ]

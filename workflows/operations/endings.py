@@ -5,8 +5,9 @@ The activations go with the run: a result that arrives later finds its lease gon
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -21,7 +22,7 @@ from workflows.core.outcome import LOST
 from workflows.core.states import ItemState, RunState, StepState
 from workflows.errors import RunEnded, UnknownRun
 from workflows.models import Activation, Item, Run, Step
-from workflows.operations import burials, trials
+from workflows.operations import burials, limits, trials
 from workflows.operations.burials import Burial
 from workflows.operations.incidents import ENGINE, Cause
 
@@ -104,6 +105,9 @@ def _burial(run: Run, *, error: JsonObject, stopped: Sequence[str], now: datetim
 
 def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> Sequence[str]:
     stopped = _stop_activations(run, now=now)
+    freed = _limits_of(run, steps=stopped)
+    if freed:
+        transaction.on_commit(partial(limits.wake, freed))
     run.state, run.error, run.ended_at = state, error, now
     run.save(update_fields=["state", "error", "ended_at"])
     audit.record(
@@ -123,6 +127,12 @@ def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: dat
         )
     )
     return stopped
+
+
+def _limits_of(run: Run, *, steps: Collection[str]) -> list[str]:
+    """The limits whose slots the stopped steps may have had."""
+    graph = plans.program_of(run.version_id).plan.graph
+    return sorted({limit for step in steps for limit in graph.steps[step].limits})
 
 
 def _stop_activations(run: Run, *, now: datetime) -> list[str]:

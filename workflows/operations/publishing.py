@@ -1,6 +1,6 @@
 """Publishes definitions as immutable versions, and switches workflows on and off."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
@@ -11,7 +11,7 @@ from django.db import transaction
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
 from integrations import registry as adapters
-from workflows import documents, registry, validation
+from workflows import capacity, documents, registry, validation
 from workflows.core.definition import Definition, JsonObject
 from workflows.core.plan import compile_plan
 from workflows.core.problems import DefinitionInvalid
@@ -32,7 +32,11 @@ def check(source: str) -> Checked:
     parsed = documents.parse_document(source)
     try:
         definition = validation.parse_definition(
-            parsed.document, uses=uses(), functions=registry.schemas(), lanes=settings.LANES
+            parsed.document,
+            uses=uses(),
+            functions=registry.schemas(),
+            lanes=settings.LANES,
+            limits=_known_limits(parsed.document),
         )
     except DefinitionInvalid as error:
         raise DefinitionInvalid([parsed.locate(problem) for problem in error.problems]) from error
@@ -97,6 +101,15 @@ def set_enabled(*, name: str, is_enabled: bool, actor: Actor, now: datetime) -> 
         kind = EventKind.WORKFLOW_ENABLED if is_enabled else EventKind.WORKFLOW_DISABLED
         audit.record(_event(kind, workflow=workflow, actor=actor, now=now, payload={}))
     return workflow
+
+
+def _known_limits(document: JsonObject) -> Collection[str]:
+    """The limits that exist; a definition that names none is checked without asking the database."""
+    steps = document.get("steps")
+    names_some = isinstance(steps, Mapping) and any(
+        isinstance(step, Mapping) and "limits" in step for step in steps.values()
+    )
+    return capacity.limit_names() if names_some else ()
 
 
 def _lock_workflow(name: str, *, now: datetime) -> Workflow:
