@@ -14,7 +14,7 @@ from django.utils import timezone
 from audit import queries as audit
 from audit.events import Actor, ActorKind
 from tests.support.waiting import wait_until
-from workflows import operations
+from workflows import due, operations
 from workflows.core.definition import JsonValue
 from workflows.execution import shift
 from workflows.models import Activation, Item, Run, Step
@@ -74,6 +74,12 @@ def claimable(*run_ids: UUID) -> Sequence[ActivationRef]:
     """This will name the activations that a worker would be given now."""
     due = Activation.objects.filter(run_id__in=run_ids).filter(Q(state="ready") | Q(due_at__lte=Now()))
     return [ActivationRef(*row) for row in due.order_by("id").values_list("run_id", "segment", "slot")]
+
+
+def take_due(lane: str = "default") -> None:
+    """This will take what is due in a lane, as a dispatcher does, and send nothing."""
+    asks = [due.Ask(lane=lane, room=500)]
+    due.take_due(asks=asks, leads=[], groups=64, ageing_s=10.0, again_s=15.0, again_cap_s=600.0)
 
 
 def let_time_pass(*run_ids: UUID) -> None:

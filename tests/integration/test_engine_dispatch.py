@@ -9,9 +9,9 @@ import pytest
 from celery import Signature, current_app
 from django.utils import timezone
 
-from tests.flows.driving import call, claimable, publish, start, work
+from tests.flows.driving import call, claimable, publish, start, take_due, work
 from tests.support.servers import RemoteServers
-from workflows import due, plans, store
+from workflows import plans, store
 from workflows.dispatch import canvas, relay
 from workflows.dispatch.canvas import Parcel
 from workflows.dispatch.order import Order
@@ -148,7 +148,7 @@ def test_dispatch_is_not_held_up_for_long_by_a_redis_that_stands_still(servers: 
     """Connections stay open and nobody answers: a fork is sent as single messages then."""
     fork = {"a": call("noop"), "b": call("noop"), "join": call("noop", needs=["a", "b"])}
     with Publisher(current_app) as publisher:
-        order, rooms = Order(), publisher.rooms()
+        order, rooms = Order(), {"default": 500}
         run_id = start(publish(fork))
         servers.redis.pause()
         began = time.monotonic()
@@ -167,17 +167,11 @@ def test_wake_up_that_could_not_be_sent_does_not_lengthen_the_pause_before_the_n
     refs = claimable(run_id)
 
     for _ in range(5):  # the broker is away
-        take_default()
+        take_due()
         store.undo_take(refs=refs, delay_s=0.0)
-    take_default()
+    take_due()
 
     waiting = Activation.objects.get(run_id=run_id)
     assert waiting.dispatches == 1
     assert waiting.due_at - timezone.now() <= timedelta(seconds=15)
     work(run_id)
-
-
-def take_default() -> None:
-    """This will take what is due in the default lane."""
-    asks = [due.Ask(lane="default", room=500)]
-    due.take_due(asks=asks, leads=[], groups=64, ageing_s=10.0, again_s=15.0, again_cap_s=600.0)

@@ -138,7 +138,7 @@ def test_slot_is_free_whatever_ends_the_lease(how: str) -> None:
             operations.expire_run(run_id=run_id, now=now + timedelta(hours=2))
         case "lose":
             driving.lose(run_id)
-            store.take_due(lanes=["default"], limit=500, again_s=60, again_cap_s=60)
+            driving.take_due()
         case "retry":
             driving_retry(hold)
         case _:

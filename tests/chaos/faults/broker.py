@@ -9,7 +9,7 @@ from typing import Any
 from amqp.exceptions import AMQPError
 from kombu import Connection
 
-from config.broker import LANES
+from config.lanes import LANES
 from tests.chaos.faults.fault import Fault, Mend, Strike, fault, nothing
 from tests.chaos.stage import Stage
 
