@@ -5,6 +5,7 @@ from typing import Any
 
 from workflows.core.definition import Definition, Jitter, JsonObject, JsonValue, RetryPolicy, StepDefinition
 from workflows.core.durations import parse_duration
+from workflows.core.flow_control import restore_flow_control
 from workflows.core.states import FailureKind, JoinRule
 from workflows.core.templates import sole_source
 
@@ -23,6 +24,7 @@ def restore_definition(document: JsonObject) -> Definition:
         deadline_s=None if deadline is None else parse_duration(deadline),
         steps=tuple(_step(step_id, step, defaults=defaults) for step_id, step in checked["steps"].items()),
         output=checked.get("output"),
+        flow=restore_flow_control(checked),
     )
 
 

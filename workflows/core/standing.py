@@ -34,6 +34,10 @@ OBJECT_KINDS: Mapping[WaitReason, str] = {
     WaitReason.LIMIT: "limit",
     WaitReason.RATE: "connection",
     WaitReason.BREAKER: "connection",
+    WaitReason.CONCURRENCY: "key",
+    WaitReason.THROTTLE: "key",
+    WaitReason.DEBOUNCE: "key",
+    WaitReason.BATCH: "key",
 }
 """What kind of thing the object of a wait is."""
 

@@ -66,6 +66,15 @@ class WaitReason(StrEnum):
     LIMIT = "limit"
     RATE = "rate"
     BREAKER = "breaker"
+    CONCURRENCY = "concurrency"
+    THROTTLE = "throttle"
+    DEBOUNCE = "debounce"
+    BATCH = "batch"
+
+    @property
+    def is_gate(self) -> bool:
+        """This will tell whether the run has not been let in yet: no worker may have it."""
+        return self in (WaitReason.CONCURRENCY, WaitReason.THROTTLE, WaitReason.DEBOUNCE, WaitReason.BATCH)
 
 
 class FailureKind(StrEnum):
