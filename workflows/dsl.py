@@ -20,12 +20,12 @@ from workflows import registry
 from workflows.core.building import expression_source
 from workflows.core.definition import JsonObject, JsonValue
 from workflows.core.references import Ref, StepRef, rendered, steps_named
+from workflows.flow_options import Batch, Concurrency, Debounce, Length, RateLimit, Singleton, Throttle
 from workflows.hints import schema_of
 
 __all__ = ["Flow", "Ref", "StepRef", "expr", "index", "item", "run", "workflow", "workflows"]
 
 Value: TypeAlias = Any  # Any: JSON in which any value may be a Ref
-Length: TypeAlias = str | int | float
 item = Ref("item")
 """The item a `for_each` step works on."""
 index = Ref("index")
@@ -52,6 +52,17 @@ class Defaults(TypedDict, total=False):
     queue: str
     retry: Retry
     timeout: Length
+
+
+class FlowOptions(TypedDict, total=False):
+    """When runs may begin; see "When runs begin" in the definition format."""
+
+    rate_limit: RateLimit
+    batch: Batch
+    debounce: Debounce
+    singleton: Singleton
+    throttle: Throttle
+    concurrency: Concurrency | Sequence[Concurrency]
 
 
 class StepOptions(TypedDict, total=False):
@@ -206,6 +217,7 @@ def workflow(
     description: str | None = None,
     deadline: Length | None = None,
     defaults: Defaults | None = None,
+    **flow: Unpack[FlowOptions],
 ) -> Callable[[Callable[[Flow, Ref], None]], DeclaredWorkflow]:
     """This will declare a workflow; `input` is a TypedDict, a dataclass or a JSON Schema.
 
@@ -220,6 +232,7 @@ def workflow(
             "input": input if input is None or isinstance(input, Mapping) else schema_of(input),
             "deadline": deadline,
             "defaults": rendered(defaults),
+            **{key: rendered(value) for key, value in flow.items()},
         }
         head = {key: value for key, value in given.items() if value is not None}
         origin = f"{write.__module__}.{write.__qualname__}"
