@@ -12,12 +12,13 @@ from uuid import UUID
 
 from django.db.models import Count
 
-from workflows import plans
+from workflows import places, plans
 from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.plan import Plan
 from workflows.core.standing import OBJECT_KINDS, Standing, open_standing
 from workflows.core.states import ActivationState, ItemState, RunState, WaitReason
 from workflows.models import Activation, Item, Run, Step
+from workflows.places import Place
 
 _ENDED_ITEMS = frozenset({ItemState.SUCCEEDED, ItemState.FAILED, ItemState.CANCELLED})
 _Counts = Mapping[str, Mapping[str, int]]
@@ -28,7 +29,8 @@ class Wait:
     """Why a run is not further on at one place.
 
     `object_kind` and `object_name` name what it waits for: a lane whose workers are busy, the worker that has
-    it, the next attempt, or other items. After `due_at` the engine acts by itself.
+    it, the next attempt, other items, or the key of a rule. After `due_at` the engine acts by itself (None: it never
+    does). `place` says more about a run that has not been let in yet.
     """
 
     step: str
@@ -37,8 +39,9 @@ class Wait:
     object_name: str
     is_running: bool
     since: datetime
-    due_at: datetime
+    due_at: datetime | None
     attempt: int
+    place: Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,8 @@ def waits_of(run: Run) -> Sequence[Wait]:
     activations = list(Activation.objects.filter(run_id=run.id).order_by("segment", "slot"))
     has_items = any(plan.segments[activation.segment].is_map for activation in activations)
     counts = _item_counts(run.id) if has_items else {}
-    return [_wait(activation, plan=plan, counts=counts) for activation in activations]
+    place = places.find_place(activations)
+    return [_wait(activation, plan=plan, counts=counts, place=place) for activation in activations]
 
 
 def steps_of(run: Run) -> Sequence[StepReport]:
@@ -121,7 +125,7 @@ def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Co
     )
 
 
-def _wait(activation: Activation, *, plan: Plan, counts: _Counts) -> Wait:
+def _wait(activation: Activation, *, plan: Plan, counts: _Counts, place: Place | None) -> Wait:
     step = plan.step_at(segment=activation.segment, position=activation.position)
     reason = WaitReason(activation.wait_reason)
     return Wait(
@@ -131,8 +135,9 @@ def _wait(activation: Activation, *, plan: Plan, counts: _Counts) -> Wait:
         object_name=_object(activation, reason=reason, step=step, items=counts.get(step.id, {})),
         is_running=activation.state == ActivationState.LEASED,
         since=activation.step_started_at or activation.created_at,
-        due_at=activation.due_at,
+        due_at=activation.due_at if place is None else None,
         attempt=activation.attempt,
+        place=place if reason.is_gate else None,
     )
 
 

@@ -28,6 +28,22 @@ from workflows.core.states import (
     StepState,
     WaitReason,
 )
+from workflows.gate_models import Gate, JoinedStart, RunSlot
+
+__all__ = [
+    "Activation",
+    "Attempt",
+    "DeadLetter",
+    "Fanout",
+    "Gate",
+    "Item",
+    "JoinedStart",
+    "Run",
+    "RunSlot",
+    "Step",
+    "Workflow",
+    "WorkflowVersion",
+]
 
 
 def _choices(

@@ -14,6 +14,10 @@ import orjson
 from audit.events import EncodedEvent
 from workflows import statements
 from workflows.core.definition import JsonValue
+from workflows.core.states import WaitReason
+
+GATES = [reason.value for reason in WaitReason if reason.is_gate]
+"""The wait reasons of runs that have not been let in yet."""
 
 
 class ActivationRef(NamedTuple):
@@ -36,6 +40,7 @@ class Due:
     priority: int
     dispatches: int
     was_lost: bool
+    is_gated: bool = False
 
     @property
     def ref(self) -> ActivationRef:
@@ -223,7 +228,7 @@ def start_runs(*, runs: Sequence[RunRow], entries: Sequence[EntryRow]) -> frozen
 
 def take_due(*, lanes: Sequence[str], limit: int, again_s: float, again_cap_s: float) -> Sequence[Due]:
     """This will take up to `limit` activations of `lanes` that must be dispatched now, urgent ones first."""
-    params = {"lanes": list(lanes), "limit": limit, "again_s": again_s, "again_cap_s": again_cap_s}
+    params = {"lanes": list(lanes), "limit": limit, "again_s": again_s, "again_cap_s": again_cap_s, "gates": GATES}
     return [Due(*row) for row in statements.run("take_due", params)]
 
 
@@ -240,7 +245,7 @@ def next_due_s() -> float | None:
 
 def claim(*, refs: Sequence[ActivationRef], owner: str, lease_s: float) -> Sequence[Claim]:
     """This will lease those of `refs` that may be worked on now; the others are somebody else's, or over."""
-    params = {**_named(refs), "owner": owner, "lease_s": lease_s, "is_alone": len(refs) == 1}
+    params = {**_named(refs), "owner": owner, "lease_s": lease_s, "is_alone": len(refs) == 1, "gates": GATES}
     return [Claim(*row) for row in statements.run("claim", params)]
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from automation.management.subcommand import Subcommand, bad_input, operator
-from workflows import inspection, operations, queries
+from workflows import inspection, operations, places, queries
 from workflows.core.definition import JsonValue
 from workflows.core.states import RunState
 
@@ -139,7 +139,7 @@ def _why(options: argparse.Namespace, console: Console) -> int:
 
 
 def _sentence(wait: inspection.Wait) -> str:
-    since, due = f"{wait.since:%H:%M:%S}", f"{wait.due_at:%H:%M:%S}"
+    since, due = f"{wait.since:%H:%M:%S}", "" if wait.due_at is None else f"{wait.due_at:%H:%M:%S}"
     match wait.object_kind:
         case "lane":
             return f"{wait.step}: waits since {since} for a worker of the lane {wait.object_name}"
@@ -147,6 +147,9 @@ def _sentence(wait: inspection.Wait) -> str:
             return f"{wait.step}: runs since {since} on {wait.object_name}, attempt {wait.attempt}, lease until {due}"
         case "attempt":
             return f"{wait.step}: waits for attempt {wait.object_name}, due at {due}"
+        case "key":
+            told = places.gate_words(reason=wait.reason, key=wait.object_name, place=wait.place)
+            return f"{wait.step}: since {since} {told}" + (f", due at {due}" if due else "")
         case _:
             return f"{wait.step}: waits for its items, {wait.object_name}, next at {due}"
 

@@ -14,7 +14,8 @@ from psycopg import sql
 
 from tests.flows.driving import call, publish
 from workflows import statements
-from workflows.models import Activation, Fanout, Item, Run, WorkflowVersion
+from workflows.models import Activation, Fanout, Gate, Item, Run, RunSlot, WorkflowVersion
+from workflows.store import GATES
 
 pytestmark = pytest.mark.usefixtures("full_tables")
 
@@ -25,6 +26,8 @@ HOT_TABLES = {
     "workflows_item",
     "workflows_fanout",
     "workflows_attempt",
+    "workflows_gate",
+    "workflows_runslot",
     "audit_event",
 }
 ROWS = 5_000
@@ -62,9 +65,17 @@ def full_tables(database: None) -> Iterator[None]:
             Item(run_id=MAP_RUN, step="map", index=index, value=index, due_at=NOW if index % 100 == 0 else None)
             for index in range(2 * ROWS)
         )
+        Gate.objects.bulk_create(
+            Gate(id=UUID(int=n), workflow_name="full", kind=6, key=str(n), touched_at=NOW) for n in range(1, ROWS + 1)
+        )
+        RunSlot.objects.bulk_create(
+            RunSlot(gate_id=UUID(int=n // 2 + 1), run_id=run_id, number=1 if n % 2 else None, created_at=NOW)
+            for n, run_id in enumerate(RUNS)
+        )
         with connection.cursor() as cursor:
             cursor.execute(
-                "analyze workflows_run, workflows_activation, workflows_fanout, workflows_item, workflows_step"
+                "analyze workflows_run, workflows_activation, workflows_fanout, workflows_item, workflows_step, "
+                "workflows_gate, workflows_runslot"
             )
             cursor.execute("set local plan_cache_mode = force_generic_plan")
         yield
@@ -129,12 +140,17 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
     moves = {"moves": _json(holds), "ids": ids, "steps": "[]", "events": "[]"}
     item = {"run_id": MAP_RUN, "step": "map"}
     hold = {"id": ids[0], "epoch": 1}
+    gate_id = str(UUID(int=1))
+    gates = [
+        {"id": str(UUID(int=n)), "workflow_name": "full", "kind": 6, "key": "", "version": 1, "slots": 1}
+        for n in range(1, 65)
+    ]
     return {
         "start_runs": {"runs": "[]", "entries": "[]"},
-        "take_due": {"lanes": ["default"], "limit": size, "again_s": 1.5, "again_cap_s": 60.5},
+        "take_due": {"lanes": ["default"], "limit": size, "again_s": 1.5, "again_cap_s": 60.5, "gates": GATES},
         "undo_take": {**refs, "delay_s": 1.5},
         "next_due": {"lanes": ["default"]},
-        "claim": {**refs, "owner": "me", "lease_s": 15.5, "is_alone": True},
+        "claim": {**refs, "owner": "me", "lease_s": 15.5, "is_alone": True, "gates": GATES},
         "advance": moves,
         "finish": moves,
         "retry_later": moves,
@@ -149,6 +165,18 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         "open_items": {**item, "items": _json([1] * size)},
         "notify": {},
         "find_newest_version": {"name": "full"},
+        "hold_gates": {"gates": _json(gates[:size])},
+        "take_turn": {
+            "id": gate_id,
+            "workflow": "full",
+            "kind": 5,
+            "key": "",
+            "interval_s": 1.5,
+            "tolerance_s": 0.5,
+            "may_refuse": True,
+        },
+        "find_admissible": {"gates": [gate["id"] for gate in gates[:size]], "limit": 16},
+        "lock_start_key": {"key": "full"},
     }
 
 

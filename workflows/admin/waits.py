@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import groupby
 
 from workflows.core.states import WaitReason
+from workflows.places import gate_words
 from workflows.templatetags.workflow_display import span, words
 from workflows.timeline import Story, Wait
 
@@ -52,7 +53,14 @@ def _sentence(story: Story, *, waits: Sequence[Wait], now: datetime) -> Sentence
             text = f"waits for items whose next attempt {'begins in ' + span(due) if due > 0 else 'is due now'}"
             return Sentence(wait.step, "waiting", text)
         case _:
-            return Sentence(wait.step, "waiting", f"{_HELD[wait.reason].format(wait.object)}; asks again {_again(due)}")
+            return Sentence(wait.step, "waiting", _held(wait, due=due))
+
+
+def _held(wait: Wait, *, due: float) -> str:
+    if not wait.reason.is_gate:
+        return f"{_HELD[wait.reason].format(wait.object)}; asks again {_again(due)}"
+    told = gate_words(reason=wait.reason, key=wait.object, place=wait.place)
+    return told if wait.place is not None else f"{told}; looks again {_again(due)}"
 
 
 def _of_items(story: Story, *, waits: Sequence[Wait]) -> Sentence:

@@ -111,9 +111,13 @@ class StartedSerializer(serializers.Serializer[Any]):
     started_by = serializers.CharField(help_text="The actor, as kind:id.")
     priority = serializers.IntegerField()
     created_at = serializers.DateTimeField()
+    joined = serializers.CharField(
+        allow_blank=True,
+        help_text="`batch`, `debounce` or `singleton`: the run of another start stands for this one. Else empty.",
+    )
 
 
-def started_answer(run: Run) -> dict[str, object]:
+def started_answer(run: Run, *, joined: str = "") -> dict[str, object]:
     """This will give the answer that StartedSerializer documents."""
     return {
         "id": run.id,
@@ -123,6 +127,7 @@ def started_answer(run: Run) -> dict[str, object]:
         "started_by": run.started_by,
         "priority": run.priority,
         "created_at": run.created_at,
+        "joined": joined,
     }
 
 
@@ -150,17 +155,31 @@ class RunSerializer(serializers.ModelSerializer[Run]):
         )
 
 
+class PlaceSerializer(serializers.Serializer[Any]):
+    """Where a run stands in the line for a slot, and who has the slots."""
+
+    position = serializers.IntegerField(help_text="From 1: next.")
+    waiting = serializers.IntegerField(help_text="How many wait there in all.")
+    limit = serializers.IntegerField()
+    holders = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Up to 10 runs; the end of one lets it in."
+    )
+
+
 class WaitSerializer(serializers.Serializer[Any]):
     """Why a run is not further on at one place; after `due_at` the engine acts by itself."""
 
     step = serializers.CharField()
-    reason = serializers.CharField(help_text="`worker`, `running`, `retry` or `items`.")
-    object_kind = serializers.CharField(help_text="`lane`, `worker`, `attempt` or `items`.")
+    reason = serializers.CharField(
+        help_text="`worker`, `running`, `retry`, `items`, `concurrency`, `throttle`, `debounce` or `batch`."
+    )
+    object_kind = serializers.CharField(help_text="`lane`, `worker`, `attempt`, `items` or `key`.")
     object_name = serializers.CharField()
     is_running = serializers.BooleanField()
     since = serializers.DateTimeField()
-    due_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(allow_null=True, help_text="Null: only the end of another run lets it in.")
     attempt = serializers.IntegerField()
+    place = PlaceSerializer(allow_null=True)
 
 
 class RunDetailSerializer(RunSerializer):

@@ -5,7 +5,7 @@ from datetime import datetime
 import structlog
 
 from workflows import queries
-from workflows.operations import endings
+from workflows.operations import endings, gate_sweeps
 
 log = structlog.get_logger(__name__)
 
@@ -16,3 +16,9 @@ def sweep(*, now: datetime) -> int:
     if expired:
         log.warning("runs_past_deadline", runs=[str(run_id) for run_id in expired])
     return len(expired)
+
+
+def sweep_gates(*, now: datetime) -> None:
+    """This will tidy up the gates of flow control; safe beside other sweeps."""
+    gate_sweeps.free_lost_slots(now=now)
+    gate_sweeps.sweep_gates(now=now)

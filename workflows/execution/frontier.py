@@ -24,6 +24,7 @@ from workflows.execution import dead_letters, ends
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.ends import StepEnd
 from workflows.models import Activation, Run, Step
+from workflows.operations import slots
 from workflows.store import StepRow
 
 log = structlog.get_logger(__name__)
@@ -165,6 +166,8 @@ def _close(cursor: Cursor, *, state: RunState, at: datetime) -> None:
         ended_at=at,
     )
     audit.record_encoded(close.event)
+    if cursor.program.takes_slots:
+        slots.hand_on(slots.leave(cursor.claim.run_id), now=at)
 
 
 def _start(cursor: Cursor, *, follows: Advance, at: datetime) -> Sequence[Cursor]:

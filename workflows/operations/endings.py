@@ -3,14 +3,9 @@
 The activations go with the run: a result that arrives later finds its lease gone, is recorded and changes nothing.
 """
 
-import time
-from collections.abc import Callable
+from collections.abc import Collection
 from datetime import datetime
-from typing import TypeVar
 from uuid import UUID
-
-import psycopg
-from django.db import OperationalError, transaction
 
 from audit import operations as audit
 from audit.events import Actor, ActorKind, Event, EventKind
@@ -19,10 +14,8 @@ from workflows.core.definition import JsonObject
 from workflows.core.states import ItemState, RunState, StepState
 from workflows.errors import RunEnded, UnknownRun
 from workflows.models import Activation, Item, Run, Step
-
-_Result = TypeVar("_Result")
-_PATIENCE_S = 5.0
-_PAUSE_S = 0.005
+from workflows.operations import slots
+from workflows.operations.patience import between_steps
 
 
 def cancel_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str = "") -> Run:
@@ -40,10 +33,10 @@ def cancel_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str = "") -
             return run
         if run.state != RunState.RUNNING:
             raise RunEnded(run_id=run_id, state=run.state)
-        _end(run, state=RunState.CANCELLED, error=error, actor=actor, now=now)
+        end(run, state=RunState.CANCELLED, error=error, actor=actor, now=now)
         return run
 
-    return _between_steps(cancel)
+    return between_steps(cancel)
 
 
 def expire_run(*, run_id: UUID, now: datetime) -> bool:
@@ -58,30 +51,19 @@ def expire_run(*, run_id: UUID, now: datetime) -> bool:
             "message": f"did not end before its deadline {run.deadline_at.isoformat()}",
             "step": None,
         }
-        _end(run, state=RunState.FAILED, error=error, actor=Actor(kind=ActorKind.ENGINE), now=now)
+        end(run, state=RunState.FAILED, error=error, actor=Actor(kind=ActorKind.ENGINE), now=now)
         return True
 
-    return _between_steps(expire)
+    return between_steps(expire)
 
 
-def _between_steps(act: Callable[[], _Result]) -> _Result:
-    """Act in a transaction, again and again until no worker is committing a step of the run at the same moment.
-
-    A worker that ends a run takes the activation first and then the run, we the other way round: it goes first.
-    """
-    give_up_at = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            with transaction.atomic():
-                return act()
-        except OperationalError as error:
-            is_busy = isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
-            if not is_busy or time.monotonic() > give_up_at:
-                raise
-        time.sleep(_PAUSE_S)
+def end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> None:
+    """This will end a running run that the transaction has locked; raises OperationalError when a worker is at it."""
+    slots.hand_on(stop(run, state=state, error=error, actor=actor, now=now), now=now)
 
 
-def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> None:
+def stop(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> Collection[UUID]:
+    """This will end a run like `end`, but keep its slots free; gives their gates, for `slots.hand_on`."""
     stopped = _stop_activations(run, now=now)
     run.state, run.error, run.ended_at = state, error, now
     run.save(update_fields=["state", "error", "ended_at"])
@@ -101,6 +83,9 @@ def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: dat
             },
         )
     )
+    if plans.program_of(run.version_id).takes_slots:
+        return slots.leave(run.id, is_patient=False)
+    return ()
 
 
 def _stop_activations(run: Run, *, now: datetime) -> list[str]:

@@ -13,6 +13,7 @@ from workflows import plans, statements
 from workflows.core.states import DeadLetterState, ItemState, RunState, StepState, may_become
 from workflows.errors import DeadLetterResolved, RunEnded, UnknownDeadLetter
 from workflows.models import Activation, DeadLetter, Item, Run, Step
+from workflows.operations import waiting
 from workflows.plans import Program
 
 
@@ -32,6 +33,7 @@ def requeue_dead_letter(*, dead_letter_id: int, actor: Actor, now: datetime) -> 
         program = plans.program_of(run.version_id)
         _reopen(run, deadline_s=program.plan.definition.deadline_s, now=now)
         _restart(letter, run=run, program=program, now=now)
+        waiting.requeue(run, was_ended=state is not RunState.RUNNING, now=now)
         _resolve(letter, state=DeadLetterState.REQUEUED, actor=actor, now=now)
         audit.record(
             _event(EventKind.DEAD_LETTER_REQUEUED, letter=letter, run=run, actor=actor, now=now),

@@ -18,9 +18,11 @@ from workflows import plans, store, tracing
 from workflows.core import identity, progress
 from workflows.core.definition import JsonValue
 from workflows.core.problems import Problem
+from workflows.core.states import RunState
 from workflows.core.storable import holds_nul
 from workflows.errors import InputInvalid, StartKeyReused, UnknownWorkflow, WorkflowDisabled
 from workflows.models import Run
+from workflows.operations import admission
 from workflows.plans import Program
 from workflows.store import EntryRow, RunRow
 
@@ -42,10 +44,17 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run that exists now. `is_new` False: its key was used before for the same request."""
+    """A run that exists now. `is_new` False: its key was used before for the same request.
+
+    `joined` names the rule (`batch`, `debounce`, `singleton`) by which another start's run stands for this one;
+    `is_repeated`: it did so before.
+    """
 
     run_id: UUID
     is_new: bool
+    joined: str = ""
+    state: RunState = RunState.RUNNING
+    is_repeated: bool = False
 
 
 def start_run(*, workflow: str, start: Start, actor: Actor, now: datetime) -> Started:
@@ -56,7 +65,8 @@ def start_run(*, workflow: str, start: Start, actor: Actor, now: datetime) -> St
 def start_runs(*, workflow: str, starts: Sequence[Start], actor: Actor, now: datetime) -> Sequence[Started]:
     """This will start runs of the newest version, all or none, in their order.
 
-    Raises UnknownWorkflow, WorkflowDisabled, InputInvalid, StartKeyReused. Inside the caller's
+    Raises UnknownWorkflow, WorkflowDisabled, InputInvalid, StartKeyReused, and where the definition controls flow
+    StartRateLimited and ConcurrencyReached. Inside the caller's
     `transaction.atomic()` the runs begin when it commits, and never when it does not.
     """
     with tracing.span_of_start(workflow):
@@ -68,6 +78,9 @@ def _start_runs(*, workflow: str, starts: Sequence[Start], actor: Actor, now: da
     _check_inputs(program, starts=starts)
     rows = [_row(program, start=start, actor=actor, now=now) for start in starts]
     entries = [entry for row in rows for entry in _entries(program, run_id=row["id"])]
+    if program.flow is not None:
+        admitted = admission.admit(program, rows=rows, entries=entries, actor=actor, now=now)
+        return [Started(one.run_id, one.is_new, one.joined, one.state, one.is_repeated) for one in admitted]
     if all(row["start_key"] is None for row in rows) or len(rows) == 1:
         return _resolve(rows, begun=store.start_runs(runs=rows, entries=entries))
     with transaction.atomic():

@@ -30,6 +30,7 @@ from workflows.api.serializers import (
     StartSerializer,
     started_answer,
 )
+from workflows.errors import StartRateLimited
 from workflows.models import Run
 
 _HEADERS = [
@@ -53,21 +54,23 @@ class RunViewSet(ApiViewSet):
     @extend_schema(
         request=StartSerializer,
         parameters=_HEADERS,
-        responses={201: StartedSerializer, 200: StartedSerializer, **problems(400, 404, 409, 422)},
+        responses={201: StartedSerializer, 200: StartedSerializer, **problems(400, 404, 409, 422, 429)},
     )
     def create(self, request: Request) -> Response:
-        """Start a run of a workflow's newest version: 201, or 200 when the same key started it before."""
+        """Start a run of a workflow's newest version: 201, or 200 when there is one that stands for it."""
         wanted = StartSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         workflow, actor, now = wanted.validated_data["workflow"], actor_of(request), timezone.now()
         start = _start(request, wanted=wanted, actor=actor)
         with nullcontext() if start.key is None else idempotency.one_at_a_time():
-            started = operations.start_run(workflow=workflow, start=start, actor=actor, now=now)
+            started = _started_or_refused(workflow=workflow, start=start, actor=actor, now=now)
+        if isinstance(started, StartRateLimited):
+            raise started
         if started.is_new:
-            run = _as_started(started.run_id, workflow=workflow, start=start, actor=actor, now=now)
+            run = _as_started(started, workflow=workflow, start=start, actor=actor, now=now)
         else:
             run = queries.get_run(run_id=started.run_id)
-        return _answer(run, is_new=started.is_new)
+        return _answer(run, started=started)
 
     def list(self, _request: Request) -> Response:
         """List runs, the newest first."""
@@ -104,25 +107,38 @@ def _start(request: Request, *, wanted: StartSerializer, actor: Actor) -> operat
     )
 
 
-def _as_started(run_id: UUID, *, workflow: str, start: operations.Start, actor: Actor, now: datetime) -> Run:
+def _started_or_refused(
+    *, workflow: str, start: operations.Start, actor: Actor, now: datetime
+) -> operations.Started | StartRateLimited:
+    """A refusal ends the transaction like an answer, so that it stays counted."""
+    try:
+        return operations.start_run(workflow=workflow, start=start, actor=actor, now=now)
+    except StartRateLimited as refused:
+        return refused
+
+
+def _as_started(
+    started: operations.Started, *, workflow: str, start: operations.Start, actor: Actor, now: datetime
+) -> Run:
     """The run as it was just stored: reading it again would only cost time."""
     return Run(
-        id=run_id,
+        id=started.run_id,
         workflow_name=workflow,
-        correlation_id=start.correlation_id or str(run_id),
+        state=started.state,
+        correlation_id=start.correlation_id or str(started.run_id),
         started_by=str(actor),
         priority=start.priority,
         created_at=now,
     )
 
 
-def _answer(run: Run, *, is_new: bool) -> Response:
+def _answer(run: Run, *, started: operations.Started) -> Response:
     headers = {correlation.HEADER: run.correlation_id, "Location": reverse("run", args=[run.id])}
-    if not is_new:
+    if not started.is_new and (started.is_repeated or not started.joined):
         headers[idempotency.REPLAYED_HEADER] = "true"
     return Response(
-        started_answer(run),
-        status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
+        started_answer(run, joined=started.joined),
+        status=status.HTTP_201_CREATED if started.is_new else status.HTTP_200_OK,
         headers=headers,
     )
 
