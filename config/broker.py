@@ -1,10 +1,10 @@
 """Lanes as queues of RabbitMQ, or of Valkey and Redis: the one place where the brokers differ."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from kombu import Exchange, Queue
+from kombu import Connection, Exchange, Queue
 
 from config.env import Environment
 
@@ -16,6 +16,17 @@ DEAD = "dead"
 
 WORK_EXCHANGE = Exchange("workflows", type="topic", durable=True)  # topic: native delayed delivery needs it
 DEAD_EXCHANGE = Exchange(DEAD, type="topic", durable=True)
+
+
+class PromptConnection(Connection):
+    """Tries a lost broker again every two seconds: kombu's own pauses grow to half a minute, with the broker back."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Self:  # Any: passed on as it is
+        """This will return the connection when there is one. Raises as kombu's does when `max_retries` are used up."""
+        return super().ensure_connection(*args, **{**_PAUSES, **options})
+
+
+_PAUSES = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
 
 
 def celery_url(url: str) -> str:

@@ -39,6 +39,7 @@ def make_app(environment: env.Environment) -> Celery:
             **broker.broker_settings(environment),
         }
     )
+    app.amqp.Connection = broker.PromptConnection
     app.steps["consumer"].add(DeclareQueues)
     return app
 

@@ -82,7 +82,9 @@ def lock(cursor: Cursor) -> bool:
     run = Run.objects.select_for_update().filter(id=cursor.claim.run_id, state=RunState.RUNNING)
     if not run.exists():
         return False
-    return Activation.objects.filter(id=cursor.claim.id, epoch=cursor.claim.epoch).exists()
+    # Locked too: nobody may claim it, because its lease has run out, while its end is being committed.
+    ours = Activation.objects.select_for_update().filter(id=cursor.claim.id, epoch=cursor.claim.epoch)
+    return bool(list(ours.values_list("id", flat=True)))
 
 
 def _end_step(end: StepEnd) -> Sequence[Cursor]:

@@ -20,6 +20,7 @@ from workflows.core.outcome import Failed, Outcome, Postponed, Succeeded
 from workflows.core.states import FailureKind, ItemState, StepState
 from workflows.execution import attempts, dead_letters, fanout, frontier, losses
 from workflows.execution.cursor import Cursor
+from workflows.execution.leases import keeper
 from workflows.models import Attempt
 from workflows.store import HeldItem, ItemRow
 
@@ -116,6 +117,10 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bo
     oldest = time.monotonic()
     share_s = _SHARE_S if _may_share(cursor, items=items) else 0.0
     for position, item in enumerate(items):
+        if not keeper.is_held(cursor.claim):
+            if results:
+                _discard(cursor, results=results)
+            return False
         result = _attempt(cursor, item=item)
         if isinstance(result.outcome, Postponed):
             return _postpone(cursor, results=results, pause=result.outcome)
@@ -124,7 +129,7 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bo
         is_final = position == len(items) - 1
         if is_final or now - oldest > share_s:
             if not _commit(cursor, results=results):
-                frontier.note_discarded(cursor, state=StepState.SUCCEEDED, at=results[-1].ended_at)
+                _discard(cursor, results=results)
                 return False
             results = []
             oldest = time.monotonic()
@@ -140,6 +145,10 @@ def _postpone(cursor: Cursor, *, results: Sequence[_Result], pause: Postponed) -
         _commit(cursor, results=results)
     store.postpone(holds=[cursor.postponed(pause)])
     return False
+
+
+def _discard(cursor: Cursor, *, results: Sequence[_Result]) -> None:
+    frontier.note_discarded(cursor, state=StepState.SUCCEEDED, at=results[-1].ended_at)
 
 
 def _may_share(cursor: Cursor, *, items: Sequence[HeldItem]) -> bool:

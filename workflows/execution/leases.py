@@ -36,12 +36,14 @@ class LeaseKeeper:
         self._kill_at: float | None = None
         self._thread: threading.Thread | None = None
 
-    def hold(self, claims: Sequence[Claim]) -> None:
-        """This will keep the leases of `claims` alive until they are dropped."""
-        now = time.monotonic()
+    def hold(self, claims: Sequence[Claim], *, since: float) -> None:
+        """This will keep the leases of `claims` alive until they are dropped.
+
+        `since` is the monotonic time before they were asked for: the answer may have come late.
+        """
         with self._lock:
             for claim in claims:
-                self._held.setdefault(claim.id, ({"id": claim.id, "epoch": claim.epoch}, now))
+                self._held.setdefault(claim.id, ({"id": claim.id, "epoch": claim.epoch}, since))
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
             self._thread.start()
@@ -50,6 +52,25 @@ class LeaseKeeper:
         """This will stop renewing: the rows have ended, or were given back."""
         with self._lock:
             self._held.clear()
+
+    def is_held(self, claim: Claim) -> bool:
+        """This will tell whether a lease is still ours, so that work under it may begin.
+
+        The database is asked only when the lease may have run out unnoticed: in a process that was stopped, or that
+        waited long for the database.
+        """
+        with self._lock:
+            hold, since = self._held.get(claim.id, (None, 0.0))
+        if hold is not None and hold["epoch"] == claim.epoch and time.monotonic() - since < settings.LEASE_S:
+            return True
+        now = time.monotonic()
+        own: HoldRow = {"id": claim.id, "epoch": claim.epoch}
+        if claim.id not in store.renew(holds=[own], lease_s=settings.LEASE_S):
+            log.warning("lease_lost_unnoticed", run_id=str(claim.run_id), segment=claim.segment)
+            return False
+        with self._lock:
+            self._held[claim.id] = (own, now)
+        return True
 
     def expect_end_within(self, seconds: float | None) -> None:
         """This will have the process killed when the step that begins now is not over long after `seconds`."""

@@ -19,13 +19,16 @@ from workflows.models import Activation, Attempt
 from workflows.store import HeldItem
 
 
-def note_loss(cursor: Cursor, *, now: datetime) -> None:
-    """This will record the lost attempt of the step the cursor stands at, and go on with the next attempt."""
+def note_loss(cursor: Cursor, *, now: datetime) -> bool:
+    """This will record the lost attempt of the step the cursor stands at, and go on with the next attempt.
+
+    False: the lease has been lost again, and nothing was done.
+    """
     claim = cursor.claim
     with transaction.atomic():
         ours = Activation.objects.filter(id=claim.id, epoch=claim.epoch)
         if not ours.update(attempt=cursor.attempt + 1):
-            return
+            return False
         Attempt.objects.create(
             run_id=claim.run_id,
             step=cursor.step.id,
@@ -38,6 +41,7 @@ def note_loss(cursor: Cursor, *, now: datetime) -> None:
         )
         audit.record_encoded(cursor.event(EventKind.STEP_LOST, at=now, step=cursor.step.id, attempt=cursor.attempt))
     cursor.attempt += 1
+    return True
 
 
 def loss_of(cursor: Cursor, *, item: HeldItem | None = None) -> Failed:

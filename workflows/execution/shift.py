@@ -34,10 +34,11 @@ class _Shift:
 def execute(refs: Sequence[ActivationRef], *, carries: frozenset[int] = frozenset()) -> int:
     """This will carry the named activations as far as they go in bounded time; gives how many were claimed."""
     owner = owner_name()
+    began = time.monotonic()
     claims = store.claim(refs=refs, owner=owner, lease_s=settings.LEASE_S)
     if not claims:
         return 0
-    keeper.hold(claims)
+    keeper.hold(claims, since=began)
     shift = _Shift(stop_at=time.monotonic() + settings.SHIFT_S)
     try:
         for claim in claims:
@@ -57,9 +58,10 @@ def _admit(shift: _Shift, *, claim: Claim, owner: str, carries: frozenset[int]) 
     if claim.was_lost and not _holds_items(cursor):
         loss = losses.loss_of(cursor)
         if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
-            _go_on(shift, settlement.settle([Ended(cursor, loss, now)]))
+            _settle(shift, [Ended(cursor, loss, now)])
             return
-        losses.note_loss(cursor, now=now)
+        if not losses.note_loss(cursor, now=now):
+            return
     shift.waiting.append(cursor)
 
 
@@ -79,7 +81,8 @@ def _round(shift: _Shift) -> None:
             return
         if cursor.segment.is_map:
             _commit(shift)
-            _go_on(shift, items.work(cursor, stop_at=shift.stop_at))
+            began = time.monotonic()
+            _go_on(shift, items.work(cursor, stop_at=shift.stop_at), since=began)
         else:
             _step(shift, cursor)
     _commit(shift)
@@ -88,6 +91,8 @@ def _round(shift: _Shift) -> None:
 def _step(shift: _Shift, cursor: Cursor) -> None:
     if shift.results and not pace.is_quick(cursor):
         _commit(shift)
+    if not keeper.is_held(cursor.claim):
+        return
     now = timezone.now()
     cursor.step_started_at = now
     began = time.monotonic()
@@ -105,12 +110,17 @@ def _commit(shift: _Shift) -> None:
     if not shift.results:
         return
     results, shift.results = shift.results, []
-    _go_on(shift, settlement.settle(results))
+    _settle(shift, results)
 
 
-def _go_on(shift: _Shift, cursors: Sequence[Cursor]) -> None:
+def _settle(shift: _Shift, results: Sequence[Ended]) -> None:
+    began = time.monotonic()
+    _go_on(shift, settlement.settle(results), since=began)
+
+
+def _go_on(shift: _Shift, cursors: Sequence[Cursor], *, since: float) -> None:
     """What goes on does so in the next round, under a lease that is kept alive."""
-    keeper.hold([cursor.claim for cursor in cursors])
+    keeper.hold([cursor.claim for cursor in cursors], since=since)
     shift.waiting.extend(cursors)
 
 
