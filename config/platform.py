@@ -13,13 +13,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from config import migrating
-from config.broker import LANES
+from config import lanes, migrating
 from config.embedded import EmbeddedServers
 from config.kept import Kept
 from config.servers.children import Program
@@ -159,8 +158,9 @@ class Platform:
     def _start_processes(self) -> None:
         self.start_process(name="web", args=_web(port=self._port))
         self.start_process(name="scheduler", args=["manage.py", "automation", "scheduler"])
+        names = lanes.of(self.environment)
         for name in self._worker_names:
-            self.start_process(name=name, args=_worker(name=name, concurrency=self._concurrency))
+            self.start_process(name=name, args=_worker(name=name, concurrency=self._concurrency, names=names))
         self._wait("web", lambda: answers(port=self._port, say=_PROBE, expect=b"HTTP/1.1 200"))
         self._wait("scheduler", lambda: self._kept["scheduler"].has_logged("scheduler_started"))
         for name in self._worker_names:
@@ -204,8 +204,8 @@ def _web(*, port: int) -> Sequence[str]:
     ]
 
 
-def _worker(*, name: str, concurrency: int) -> Sequence[str]:
+def _worker(*, name: str, concurrency: int, names: Iterable[str]) -> Sequence[str]:
     return [
-        *("-m", "celery", "-A", "config", "worker", "-n", f"{name}@localhost", "-Q", ",".join(LANES)),
+        *("-m", "config.worker", "-n", f"{name}@localhost", "-Q", ",".join(names)),
         *("-c", str(concurrency), "-l", "INFO", "--without-gossip", "--without-mingle"),
     ]

@@ -54,6 +54,13 @@ class Defaults(TypedDict, total=False):
     timeout: Length
 
 
+class Fairness(TypedDict, total=False):
+    """Whose share of the lanes a run uses; see the definition format."""
+
+    key: Value
+    weight: float
+
+
 class FlowOptions(TypedDict, total=False):
     """When runs may begin; see "When runs begin" in the definition format."""
 
@@ -216,6 +223,7 @@ def workflow(
     input: type | JsonObject | None = None,  # noqa: A002  # the word of the document
     description: str | None = None,
     deadline: Length | None = None,
+    fairness: Fairness | None = None,
     defaults: Defaults | None = None,
     **flow: Unpack[FlowOptions],
 ) -> Callable[[Callable[[Flow, Ref], None]], DeclaredWorkflow]:
@@ -231,6 +239,7 @@ def workflow(
             "description": text or None,
             "input": input if input is None or isinstance(input, Mapping) else schema_of(input),
             "deadline": deadline,
+            "fairness": rendered(fairness),
             "defaults": rendered(defaults),
             **{key: rendered(value) for key, value in flow.items()},
         }

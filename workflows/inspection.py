@@ -20,6 +20,7 @@ from workflows.core.states import ActivationState, ItemState, RunState, WaitReas
 from workflows.models import Activation, Item, Run, Step
 from workflows.places import Place
 
+_AHEAD_CAP = 1_000
 _ENDED_ITEMS = frozenset({ItemState.SUCCEEDED, ItemState.FAILED, ItemState.CANCELLED})
 _Counts = Mapping[str, Mapping[str, int]]
 
@@ -29,8 +30,8 @@ class Wait:
     """Why a run is not further on at one place.
 
     `object_kind` and `object_name` name what it waits for: a lane whose workers are busy, the worker that has
-    it, the next attempt, other items, or the key of a rule. After `due_at` the engine acts by itself (None: it never
-    does). `place` says more about a run that has not been let in yet.
+    it, the next attempt, the time it was to start at, other items, or the key of a rule. After `due_at` the engine
+    acts by itself (None: it never does). `place` says more about a run that has not been let in yet.
     """
 
     step: str
@@ -41,6 +42,7 @@ class Wait:
     since: datetime
     due_at: datetime | None
     attempt: int
+    dispatches: int = 0
     place: Place | None = None
 
 
@@ -137,6 +139,7 @@ def _wait(activation: Activation, *, plan: Plan, counts: _Counts, place: Place |
         since=activation.step_started_at or activation.created_at,
         due_at=activation.due_at if place is None else None,
         attempt=activation.attempt,
+        dispatches=activation.dispatches,
         place=place if reason.is_gate else None,
     )
 
@@ -149,6 +152,8 @@ def _object(activation: Activation, *, reason: WaitReason, step: StepDefinition,
             return activation.owner
         case WaitReason.RETRY:
             return f"{activation.attempt} of {step.retry.attempts}"
+        case WaitReason.DELAYED | WaitReason.DELAYED_ENTRY:
+            return activation.due_at.isoformat()
         case WaitReason.ITEMS:
             done = sum(count for state, count in items.items() if state in _ENDED_ITEMS)
             return f"{done} of {sum(items.values())} ended"
@@ -163,3 +168,16 @@ def _item_counts(run_id: UUID) -> _Counts:
     for step, state, count in counted:
         counts[step][state] = count
     return counts
+
+
+def ahead_of(run: Run, *, wait: Wait) -> str:
+    """This will say in words what is ahead of a segment in its lane: of its own key and priority, which is cheap."""
+    lane = Activation.objects.filter(
+        lane=wait.object_name, fairness_key=run.fairness_key, priority=run.priority, due_at__lt=wait.due_at
+    )
+    if wait.dispatches:
+        return "its wake-up was sent"
+    number = lane.order_by("due_at")[: _AHEAD_CAP + 1].count()
+    shown = f"{_AHEAD_CAP:,} or more" if number > _AHEAD_CAP else f"{number:,}"
+    whose = f"priority {run.priority}" + (f", fairness key {run.fairness_key!r}" if run.fairness_key else "")
+    return f"{shown} of its kind before it ({whose})"

@@ -9,6 +9,7 @@ Each attack has a database of its own on the private servers. What happens is to
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import orjson
 from django.db import connections
@@ -17,8 +18,9 @@ from tests.support import environment
 
 environment.set_up_django()  # before the modules below import a model
 
-from tests.chaos import runner  # noqa: E402
+from tests.chaos import faults, runner  # noqa: E402
 from tests.chaos import tally as figures  # noqa: E402
+from tests.chaos.script import Kind  # noqa: E402
 from tests.support import database  # noqa: E402
 
 _SHORTEST_S = 5.0
@@ -37,7 +39,7 @@ def _attack(seed: int, *, options: argparse.Namespace) -> runner.Verdict:
     environment.control_path()
     database.make()
     try:
-        verdict = runner.run(seed=seed, seconds=options.seconds, tell=_tell)
+        verdict = runner.run(seed=seed, seconds=options.seconds, kinds=options.only, tell=_tell, logs=options.logs)
     finally:
         connections.close_all()
         database.drop()
@@ -61,8 +63,18 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=_seconds, default=60.0, help="how long faults and load last")
     parser.add_argument("--json", action="store_true", help="the tally as one line of JSON")
     parser.add_argument("--table", action="store_true", help="the tallies as a table in Markdown")
-    parser.set_defaults(seeds=[1])
+    parser.add_argument("--only", type=_kinds, help="only faults whose names hold this text, to hunt for a defect")
+    parser.add_argument("--logs", type=Path, help="keep the logs of all processes in this folder")
+    parser.set_defaults(seeds=[1], only=faults.KINDS)
     return parser.parse_args(argv)
+
+
+def _kinds(text: str) -> list[Kind]:
+    found = [kind for kind in faults.KINDS if text in kind.name]
+    if not found:
+        known = ", ".join(kind.name for kind in faults.KINDS)
+        raise argparse.ArgumentTypeError(f"no fault has {text!r} in its name: choose a part of {known}")
+    return found
 
 
 def _one(text: str) -> list[int]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -30,7 +31,14 @@ _Row = TypeVar("_Row")
 
 
 def gather(*, book: Book, scene: Scene, gateway_ledger: Path, watch: Watch) -> Evidence:
-    """This will read everything; nothing may be under way any more, or it is what a law is about."""
+    """This will read everything, in one snapshot: what is still under way must not look like a gap."""
+    with transaction.atomic():
+        with connection.cursor() as cursor:
+            cursor.execute("set transaction isolation level repeatable read")
+        return _gather(book=book, scene=scene, gateway_ledger=gateway_ledger, watch=watch)
+
+
+def _gather(*, book: Book, scene: Scene, gateway_ledger: Path, watch: Watch) -> Evidence:
     runs = {run.id: run for run in _rows(found.RunRow, Run.objects.all())}
     return Evidence(
         book=book,

@@ -33,6 +33,7 @@ class Recovery:
     seconds: float
     run_id: UUID | None = None
     outage: str = ""
+    moved_at: datetime | None = None
 
 
 def longest_recovery(outages: Sequence[Outage], lives: Sequence[Life]) -> Recovery:
@@ -47,7 +48,7 @@ def longest_recovery(outages: Sequence[Outage], lives: Sequence[Life]) -> Recove
             if moved_at is not None:
                 seconds = quiet_s(outage.until, moved_at, outages=outages)
                 if seconds > longest.seconds:
-                    longest = Recovery(seconds=seconds, run_id=life.run_id, outage=outage.name)
+                    longest = Recovery(seconds=seconds, run_id=life.run_id, outage=outage.name, moved_at=moved_at)
     return longest
 
 

@@ -1,6 +1,7 @@
 """One attack from the first process to the verdict: sets the stage, drives load and faults, waits, gathers, judges."""
 
 import os
+import shutil
 import tempfile
 import threading
 import time
@@ -17,7 +18,7 @@ from audit.events import Actor, ActorKind
 from automation import operations as automation
 from integrations import operations as integrations
 from integrations.connections import ConnectionSpec
-from tests.chaos import faults, gathering, laws, script, workloads
+from tests.chaos import gathering, laws, script, workloads
 from tests.chaos import tally as figures
 from tests.chaos.attack import Attack
 from tests.chaos.book import Book
@@ -34,8 +35,8 @@ from workflows import operations as workflows
 from workflows.core.states import DeadLetterState, RunState
 from workflows.models import DeadLetter, Run
 
-SETTLE_LIMIT_S = 60.0
-"""All runs must have ended so long after the last fault was mended and the last run was started."""
+SETTLE_LIMIT_S = 120.0
+"""All runs must have ended so long after load and faults have ended and every process works again."""
 _POLL_S = 0.2
 _ACTOR = Actor(kind=ActorKind.SYSTEM, id="chaos")
 _SCOPES = ("runs:write", "runs:read", "dead_letters:write")
@@ -50,9 +51,14 @@ class Verdict:
     breaches: Mapping[str, Sequence[Breach]]
 
 
-def run(*, seed: int, seconds: float, tell: Callable[[str], None]) -> Verdict:
-    """This will attack a platform of its own for so long, let it settle, and judge. The database must be empty."""
-    plan = script.write(seed=seed, seconds=seconds, kinds=faults.KINDS)
+def run(
+    *, seed: int, seconds: float, kinds: Sequence[script.Kind], tell: Callable[[str], None], logs: Path | None = None
+) -> Verdict:
+    """This will attack a platform of its own for so long, let it settle, and judge. The database must be empty.
+
+    The logs of its processes are copied to the folder `logs` if there is one.
+    """
+    plan = script.write(seed=seed, seconds=seconds, kinds=kinds)
     business.prepare()
     book = Book()
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder, opened(directory=Path(folder), seed=seed) as stage:
@@ -62,6 +68,8 @@ def run(*, seed: int, seconds: float, tell: Callable[[str], None]) -> Verdict:
         watch = Watch(url=os.environ["DATABASE_URL"])
         course = _perform(plan, stage=stage, scene=scene, book=book, watch=watch, tell=tell)
         evidence = gathering.gather(book=book, scene=scene, gateway_ledger=stage.gateway.ledger_path, watch=watch)
+        if logs is not None:
+            shutil.copytree(folder, logs / str(seed), ignore=shutil.ignore_patterns("gates"), dirs_exist_ok=True)
     breaches = laws.judge(evidence)
     return Verdict(tally=figures.tally(course, evidence=evidence, breaches=breaches), breaches=breaches)
 
@@ -113,6 +121,7 @@ def _wait(*, seconds: float, stage: Stage) -> None:
 def _settle(stage: Stage) -> float:
     """Wait until nothing is open any more, or for as long as is allowed; gives how long it took."""
     connections.close_all()  # this process's own may have been cut by a fault
+    stage.wait_until_ready()
     began = time.monotonic()
     while time.monotonic() - began < SETTLE_LIMIT_S:
         stage.revive()

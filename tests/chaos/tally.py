@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 
 from tests.chaos.evidence import Evidence
 from tests.chaos.laws.law import Breach
-from tests.chaos.recovery import Outage, lives, longest_recovery
+from tests.chaos.recovery import Outage, Recovery, lives, longest_recovery
 
 _SHOWN = 8
 
@@ -31,6 +31,7 @@ class Tally:
     breaches: Mapping[str, int]
     longest_recovery_s: float
     recovered_from: str
+    recovered_run: str
     settled_s: float
     runs_per_s: float
 
@@ -90,9 +91,23 @@ def tally(course: Course, *, evidence: Evidence, breaches: Mapping[str, Sequence
         breaches={law: len(found) for law, found in breaches.items()},
         longest_recovery_s=round(recovery.seconds, 2),
         recovered_from=recovery.outage,
+        recovered_run=_story(evidence, recovery=recovery),
         settled_s=round(course.settled_s, 2),
         runs_per_s=round(len(evidence.runs) / (course.seconds + course.settled_s), 2),
     )
+
+
+def _story(evidence: Evidence, *, recovery: Recovery) -> str:
+    """The run that took longest: what was recorded of it before and after it stood still."""
+    if recovery.run_id is None or recovery.moved_at is None:
+        return ""
+    events = evidence.events_of[recovery.run_id]
+    before = max((event for event in events if event.at < recovery.moved_at), key=lambda event: event.at)
+    after = min((event for event in events if event.at >= recovery.moved_at), key=lambda event: event.at)
+    told = [
+        f"{event.at:%H:%M:%S.%f} {event.kind} {event.payload.get('step', '')}".rstrip() for event in (before, after)
+    ]
+    return f"{evidence.runs[recovery.run_id].workflow_name} {recovery.run_id}: {told[0]}, then {told[1]}"
 
 
 def lines(found: Tally, *, breaches: Mapping[str, Sequence[Breach]]) -> Iterable[str]:
@@ -107,6 +122,7 @@ def lines(found: Tally, *, breaches: Mapping[str, Sequence[Breach]]) -> Iterable
     yield f"effects   {found.effects} in the ledger ({found.repeats} repeats of a key), {found.charges} charges"
     yield f"losses    {found.attempts_lost} attempts, {found.deaths} processes that nobody struck"
     yield f"recovery  longest {found.longest_recovery_s:.2f} s ({found.recovered_from or 'nothing to recover from'})"
+    yield f"          {found.recovered_run}"
     for law, number in found.breaches.items():
         yield f"{'ok    ' if not number else 'BROKEN'}    {law}: {number}"
         for breach in breaches[law][:_SHOWN]:

@@ -160,7 +160,7 @@ def test_every_view_of_the_api_but_the_documentation_demands_a_caller() -> None:
     for path in paths:
         concrete = "/" + path.replace("<uuid:run_id>", str(uuid4())).replace("<slug:name>", "x").replace(
             "<str:step>", "x"
-        ).replace("<int:number>", "1").replace("<int:dead_letter_id>", "1")
+        ).replace("<int:number>", "1").replace("<int:dead_letter_id>", "1").replace("<int:message_id>", "1")
         codes = {APIClient().get(concrete).status_code, APIClient().post(concrete).status_code}
         if codes != {401}:
             unguarded.add(path.removeprefix("api/v1/"))

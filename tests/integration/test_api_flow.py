@@ -1,6 +1,6 @@
 """Flow control over HTTP: who is refused learns by whom and until when, who waits can be watched."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -10,6 +10,7 @@ from rest_framework.test import APIClient
 
 from tests.support import api
 from workflows.models import Gate, Run
+from workflows.operations import lane_room
 
 LIMIT = {"key": "${{ input.customer }}", "limit": 1}
 
@@ -104,3 +105,28 @@ def test_key_that_the_input_does_not_have_answers_422(caller: APIClient) -> None
 
     assert response.status_code == 422
     assert response.json()["problems"][0]["path"] == "$.concurrency.key"
+
+
+@pytest.mark.parametrize("rules", [{}, {"concurrency": {"limit": 9}}, {"singleton": {"mode": "skip"}}])
+def test_full_lane_refuses_no_start_that_its_key_has_made_before(
+    caller: APIClient,
+    settings: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    rules: Mapping[str, object],
+) -> None:
+    workflow = api.published(**rules)
+    key = {"Idempotency-Key": f'"{uuid4()}"'}
+    began = caller.post("/api/v1/runs", {"workflow": workflow}, format="json").json()["id"]
+    first = caller.post("/api/v1/runs", {"workflow": workflow}, format="json", headers=key).json()["id"]
+    assert (first == began) == ("singleton" in rules)
+    settings.API_LANE_LIMIT = 1  # type: ignore[attr-defined]  # pytest-django's settings
+    monkeypatch.setattr(lane_room, "_room", lane_room.Room(count=lambda _lane, limit: limit))
+
+    again = caller.post("/api/v1/runs", {"workflow": workflow}, format="json", headers=key)
+    new = caller.post(
+        "/api/v1/runs", {"workflow": workflow}, format="json", headers={"Idempotency-Key": f'"{uuid4()}"'}
+    )
+    bare = caller.post("/api/v1/runs", {"workflow": workflow}, format="json")
+
+    assert (again.status_code, again.json()["id"], again["Idempotency-Replayed"]) == (200, first, "true")
+    assert [new.status_code, bare.status_code] == [503, 503]

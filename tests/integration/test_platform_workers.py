@@ -8,7 +8,8 @@ from celery import current_app
 from kombu import Connection, Producer, Queue
 from kombu.exceptions import OperationalError
 
-from config.broker import DEAD, LANES, WORK_EXCHANGE
+from config.broker import DEAD, WORK_EXCHANGE
+from config.lanes import LANES
 from config.servers.ports import free_port
 from tests.support.processes import Processes
 from tests.support.servers import RemoteServers

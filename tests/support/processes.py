@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from config.broker import LANES
+from config.lanes import LANES
 from config.servers.children import Child, Program
 from config.servers.guard import Guard, find_descendants
 from config.servers.ports import answers
@@ -105,7 +105,7 @@ class Processes:
         worker = self._start(
             name=name,
             args=[
-                *("-m", "celery", "-A", "config", "worker", "-Q", ",".join(lanes), "-c", str(concurrency)),
+                *("-m", "config.worker", "-Q", ",".join(lanes), "-c", str(concurrency)),
                 *("-n", f"{name}-{os.getpid()}@localhost", "-l", "INFO"),
                 *("--without-gossip", "--without-mingle"),
             ],

@@ -47,10 +47,12 @@ def _sentence(story: Story, *, waits: Sequence[Wait], now: datetime) -> Sentence
             text = f"waits for a worker of lane {wait.lane} since {since}; announced {_times(wait.dispatches)}"
             return Sentence(wait.step, "ready", text)
         case WaitReason.RETRY:
-            text = f"attempt {wait.attempt} {'begins in ' + span(due) if due > 0 else 'is due now'}"
+            text = f"attempt {wait.attempt} {_begins(due)}"
             return Sentence(wait.step, "retrying", text + _cause(story, step=wait.step))
+        case WaitReason.DELAYED | WaitReason.DELAYED_ENTRY:
+            return Sentence(wait.step, "waiting", f"was told to wait; its start {_begins(due)}")
         case WaitReason.ITEMS:
-            text = f"waits for items whose next attempt {'begins in ' + span(due) if due > 0 else 'is due now'}"
+            text = f"waits for items whose next attempt {_begins(due)}"
             return Sentence(wait.step, "waiting", text)
         case _:
             return Sentence(wait.step, "waiting", _held(wait, due=due))
@@ -61,6 +63,10 @@ def _held(wait: Wait, *, due: float) -> str:
         return f"{_HELD[wait.reason].format(wait.object)}; asks again {_again(due)}"
     told = gate_words(reason=wait.reason, key=wait.object, place=wait.place)
     return told if wait.place is not None else f"{told}; looks again {_again(due)}"
+
+
+def _begins(seconds: float) -> str:
+    return f"begins in {span(seconds)}" if seconds > 0 else "is due now"
 
 
 def _of_items(story: Story, *, waits: Sequence[Wait]) -> Sentence:

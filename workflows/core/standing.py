@@ -31,6 +31,7 @@ OBJECT_KINDS: Mapping[WaitReason, str] = {
     WaitReason.RUNNING: "worker",
     WaitReason.RETRY: "attempt",
     WaitReason.ITEMS: "items",
+    WaitReason.DELAYED: "start",
     WaitReason.LIMIT: "limit",
     WaitReason.RATE: "connection",
     WaitReason.BREAKER: "connection",
@@ -38,6 +39,7 @@ OBJECT_KINDS: Mapping[WaitReason, str] = {
     WaitReason.THROTTLE: "key",
     WaitReason.DEBOUNCE: "key",
     WaitReason.BATCH: "key",
+    WaitReason.DELAYED_ENTRY: "start",
 }
 """What kind of thing the object of a wait is."""
 

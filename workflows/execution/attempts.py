@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from workflows import tracing
+from workflows import incident_queries, tracing
 from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed, Outcome, Skipped
 from workflows.core.states import FailureKind
@@ -16,6 +16,7 @@ from workflows.execution.actions import Call
 from workflows.execution.cursor import Cursor
 from workflows.execution.leases import keeper
 from workflows.expressions import ExpressionFailed
+from workflows.store import HeldItem
 
 
 def attempt_step(cursor: Cursor, *, now: datetime) -> Outcome:
@@ -24,20 +25,34 @@ def attempt_step(cursor: Cursor, *, now: datetime) -> Outcome:
     try:
         if program.condition is not None and not program.condition.evaluate(cursor.context):
             return Skipped()
-        inputs = program.inputs.evaluate(cursor.context)
+        inputs = inputs_of(cursor)
     except ExpressionFailed as failure:
         return _refused(failure)
     return _perform(cursor, inputs=inputs, index=None, attempt=cursor.attempt, now=now)
 
 
-def attempt_item(cursor: Cursor, *, value: JsonValue, index: int, attempt: int, now: datetime) -> Outcome:
+def attempt_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Outcome:
     """This will perform one attempt for one item of the current `for_each`."""
-    context = {**cursor.context, "item": value, "index": index}
     try:
-        inputs = cursor.current.inputs.evaluate(context)
+        inputs = inputs_of(cursor, item=item)
     except ExpressionFailed as failure:
         return _refused(failure)
-    return _perform(cursor, inputs=inputs, index=index, attempt=attempt, now=now)
+    return _perform(cursor, inputs=inputs, index=item.index, attempt=item.attempt, now=now)
+
+
+def inputs_of(cursor: Cursor, *, item: HeldItem | None = None) -> JsonValue:
+    """This will give what a step or item is called with. Raises ExpressionFailed.
+
+    Only what was requeued can have inputs that somebody edited; nothing else looks for them.
+    """
+    context, index, round_ = cursor.context, None, cursor.claim.round
+    if item is not None:
+        context, index, round_ = {**context, "item": item.value, "index": item.index}, item.index, item.round
+    if round_:
+        edited = incident_queries.find_override(run_id=cursor.claim.run_id, step=cursor.step.id, index=index)
+        if edited is not None:
+            return edited
+    return cursor.current.inputs.evaluate(context)
 
 
 def _perform(cursor: Cursor, *, inputs: JsonValue, index: int | None, attempt: int, now: datetime) -> Outcome:

@@ -13,6 +13,7 @@ from workflows import plans
 from workflows.core.definition import JsonObject
 from workflows.core.outcome import LOST, Failed
 from workflows.core.states import FailureKind
+from workflows.execution import attempts
 from workflows.execution.cursor import Cursor
 from workflows.expressions import ExpressionFailed
 from workflows.models import Activation, Attempt
@@ -53,9 +54,8 @@ def loss_of(cursor: Cursor, *, item: HeldItem | None = None) -> Failed:
 
 def _inputs(cursor: Cursor, *, item: HeldItem | None) -> JsonObject | None:
     """What the lost attempt was made with, if it came that far."""
-    context = cursor.context if item is None else {**cursor.context, "item": item.value, "index": item.index}
     try:
-        inputs = cursor.current.inputs.evaluate(context)
+        inputs = attempts.inputs_of(cursor, item=item)
     except ExpressionFailed:
         return None
     return inputs if isinstance(inputs, Mapping) else None

@@ -6,18 +6,20 @@ cannot express (final failures, forks, joins) goes through `workflows.execution.
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar, assert_never
 
-from django.db import DataError
+from django.db import DataError, transaction
 
 from audit.events import EventKind
 from workflows import store
 from workflows.core import progress, retry
+from workflows.core.definition import JsonObject
 from workflows.core.outcome import Failed, Outcome, Postponed, Skipped, Succeeded
 from workflows.core.states import FailureKind, RunState, StepState
-from workflows.execution import ends, frontier
+from workflows.execution import dead_letters, ends, frontier
 from workflows.execution.cursor import Cursor
 from workflows.execution.ends import StepEnd
 from workflows.store import EventRow, PostponeRow, RetryRow, StepRow
@@ -168,12 +170,20 @@ def _finish(group: Sequence[Finished]) -> Sequence[Cursor]:
     done = [one.end for one in group]
     rows, events = _rows(done)
     moves: list[store.FinishRow] = []
+    failed: list[tuple[StepEnd, JsonObject]] = []
     for end in done:
         end.remember()
         close = ends.run_end(end.cursor, state=RunState.SUCCEEDED, error=None, at=end.ended_at)
         moves.append({**end.cursor.hold, **close.columns})
         events.append({"id": end.cursor.claim.id, "event": close.event})
-    _note_discarded(done, moved=store.finish(moves=moves, steps=rows, events=events))
+        if close.own_error is not None:
+            failed.append((end, close.own_error))
+    with transaction.atomic() if failed else nullcontext():
+        moved = store.finish(moves=moves, steps=rows, events=events)
+        for end, error in failed:
+            if end.cursor.claim.id in moved:
+                dead_letters.bury_run(end.cursor, error=error, at=end.ended_at)
+    _note_discarded(done, moved=moved)
     return ()
 
 

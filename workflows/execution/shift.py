@@ -16,6 +16,7 @@ from workflows.execution import attempts, fanout, items, losses, pace, settlemen
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.leases import keeper, owner_name
 from workflows.execution.settlement import Ended
+from workflows.execution.turn import Turn
 from workflows.store import ActivationRef, Claim
 
 _SHARE_S = 0.005
@@ -23,23 +24,26 @@ _SHARE_S = 0.005
 
 @dataclass(slots=True)
 class _Shift:
-    """The work of one wake-up: cursors under way, results not yet committed, and until when it may last."""
+    """The work of one wake-up: cursors under way, results not yet committed, and whether it may still last."""
 
-    stop_at: float
+    turn: Turn
     waiting: list[Cursor] = field(default_factory=list)
     results: list[Ended] = field(default_factory=list)
     oldest: float = 0.0
 
 
-def execute(refs: Sequence[ActivationRef], *, carries: frozenset[int] = frozenset()) -> int:
-    """This will carry the named activations as far as they go in bounded time; gives how many were claimed."""
+def execute(refs: Sequence[ActivationRef], *, carries: frozenset[int] = frozenset(), rank: int = 0) -> int:
+    """This will carry the named activations as far as they go in bounded time; gives how many were claimed.
+
+    `rank` is the place of their lane in the order of urgency: they make way for what waits with a lower one.
+    """
     owner = owner_name()
     began = time.monotonic()
     claims = store.claim(refs=refs, owner=owner, lease_s=settings.LEASE_S)
     if not claims:
         return 0
     keeper.hold(claims, since=began)
-    shift = _Shift(stop_at=time.monotonic() + settings.SHIFT_S)
+    shift = _Shift(turn=Turn(seconds=settings.SHIFT_S, rank=rank))
     try:
         for claim in claims:
             _admit(shift, claim=claim, owner=owner, carries=carries)
@@ -74,15 +78,15 @@ def _round(shift: _Shift) -> None:
     """Take every cursor one step further."""
     cursors, shift.waiting = shift.waiting, []
     for position, cursor in enumerate(cursors):
-        if time.monotonic() > shift.stop_at:
+        if shift.turn.is_over():
             _commit(shift)
-            _give_back([*shift.waiting, *cursors[position:]])
+            _give_back([*shift.waiting, *cursors[position:]], turn=shift.turn)
             shift.waiting = []
             return
         if cursor.segment.is_map:
             _commit(shift)
             began = time.monotonic()
-            _go_on(shift, items.work(cursor, stop_at=shift.stop_at), since=began)
+            _go_on(shift, items.work(cursor, turn=shift.turn), since=began)
         else:
             _step(shift, cursor)
     _commit(shift)
@@ -124,6 +128,6 @@ def _go_on(shift: _Shift, cursors: Sequence[Cursor], *, since: float) -> None:
     shift.waiting.extend(cursors)
 
 
-def _give_back(cursors: Sequence[Cursor]) -> None:
+def _give_back(cursors: Sequence[Cursor], *, turn: Turn) -> None:
     if cursors:
-        store.release(holds=[cursor.hold for cursor in cursors])
+        store.release(holds=[cursor.hold for cursor in cursors], keeps_place=turn.is_preempted)

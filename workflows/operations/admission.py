@@ -1,29 +1,29 @@
 """Starts of workflows with flow control: asks the gates before a run begins, in the same transaction.
 
 Order: idempotency key, rate limit, batch or debounce, singleton, throttle, concurrency. A start that comes again with
-its key asks no gate; one that leads to no run consumes nothing.
+its key asks no gate; one that leads to no run consumes nothing. A delayed start asks all but the rate limit later.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 import structlog
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from audit.events import Actor
 from workflows import gate_store, statements, store
 from workflows.core.definition import JsonValue
 from workflows.core.flow_control import GateKind
 from workflows.core.problems import Problem
-from workflows.core.states import RunState
+from workflows.core.states import RunState, WaitReason
 from workflows.errors import InputInvalid, StartKeyReused, StartRateLimited
 from workflows.flow import FlowProgram, Gates, KeyFailed, context_of
 from workflows.gate_models import JoinedStart
 from workflows.models import Run
-from workflows.operations import gathering
+from workflows.operations import gathering, slots
 from workflows.operations.passing import Entrant, SingletonTaken, go_on
 from workflows.operations.patience import between_steps
 from workflows.plans import Program
@@ -52,12 +52,40 @@ class _Arrival:
     gates: Gates
 
 
+class _VersionIsOld(Exception):
+    """A newer version was published, or the workflow disabled, since the caller looked; nothing has begun."""
+
+
+class _KeyInUse(Exception):
+    """Another transaction has used one of the keys for too long; `error` says so."""
+
+    def __init__(self, error: OperationalError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def are_known(keys: Collection[str | None]) -> bool:
+    """This will tell whether starts with these keys have all been answered before; one without a key never has."""
+    if None in keys:
+        return False
+    unknown = set(keys) - set(Run.objects.filter(start_key__in=keys).values_list("start_key", flat=True))
+    return not unknown - set(JoinedStart.objects.filter(start_key__in=unknown).values_list("start_key", flat=True))
+
+
 def admit(
-    program: Program, *, rows: Sequence[RunRow], entries: Sequence[EntryRow], actor: Actor, now: datetime
-) -> Sequence[Admitted]:
+    program: Program,
+    *,
+    rows: Sequence[RunRow],
+    entries: Sequence[EntryRow],
+    actor: Actor,
+    now: datetime,
+    key_wait_ms: int | None = None,
+) -> Sequence[Admitted] | None:
     """This will let starts in, have them wait, or have them join a run: all of them or none, in their order.
 
-    Raises InputInvalid when a key cannot be computed, StartRateLimited, ConcurrencyReached, StartKeyReused.
+    None: the version is not the newest that may be started, and nothing has begun. Raises InputInvalid when a key
+    cannot be computed, StartRateLimited, ConcurrencyReached, StartKeyReused, and OperationalError when another
+    transaction uses a key for longer than `key_wait_ms`.
     """
     assert program.flow is not None, "without flow control there is nothing to ask"
     entries_of: dict[str, list[EntryRow]] = defaultdict(list)
@@ -67,7 +95,14 @@ def admit(
         _Arrival(row, entries_of[row["id"]], gates)
         for row, gates in zip(rows, _all_gates(program, program.flow, rows=rows), strict=True)
     ]
-    answers = between_steps(lambda: _admit_all(program, arrivals=arrivals, actor=actor, now=now))
+    try:
+        answers = between_steps(
+            lambda: _admit_all(program, arrivals=arrivals, actor=actor, now=now, key_wait_ms=key_wait_ms)
+        )
+    except _VersionIsOld:
+        return None
+    except _KeyInUse as in_use:
+        raise in_use.error from in_use.error.__cause__
     admitted: list[Admitted] = []
     for answer in answers:
         if isinstance(answer, StartRateLimited):  # counted in the transaction that is over
@@ -79,7 +114,11 @@ def admit(
 def _all_gates(program: Program, flow: FlowProgram, *, rows: Sequence[RunRow]) -> Sequence[Gates]:
     found: list[Gates] = []
     problems: list[Problem] = []
+    gathers = flow.control.batch is not None or flow.control.debounce is not None
     for row in rows:
+        if gathers and row["start_at"] is not None:
+            hint = "start it when the time has come, or without batch and debounce"
+            problems.append(Problem("start_at", "starts that are gathered into one run cannot be delayed", hint))
         try:
             found.append(flow.gates(context_of(run=_run_fields(program, row), value=row["input"])))
         except KeyFailed as failed:
@@ -100,10 +139,9 @@ def _run_fields(program: Program, row: RunRow) -> Mapping[str, object]:
 
 
 def _admit_all(
-    program: Program, *, arrivals: Sequence[_Arrival], actor: Actor, now: datetime
+    program: Program, *, arrivals: Sequence[_Arrival], actor: Actor, now: datetime, key_wait_ms: int | None
 ) -> Sequence[Admitted | StartRateLimited]:
-    for key in sorted({arrival.row["start_key"] for arrival in arrivals} - {None}, key=str):
-        statements.run("lock_start_key", {"key": key})
+    _lock_keys({arrival.row["start_key"] for arrival in arrivals}, wait_ms=key_wait_ms)
     if len(arrivals) == 1:
         return [_admit(program, arrivals[0], actor=actor, now=now)]
     _hold_all(program, arrivals=arrivals)
@@ -114,6 +152,15 @@ def _admit_all(
             raise answer
         answers.append(answer)
     return answers
+
+
+def _lock_keys(keys: Collection[str | None], *, wait_ms: int | None) -> None:
+    wait = None if wait_ms is None else f"{wait_ms}ms"
+    try:
+        for key in sorted(key for key in keys if key is not None):
+            statements.run("lock_start_key", {"key": key, "wait": wait})
+    except OperationalError as error:
+        raise _KeyInUse(error) from error
 
 
 def _hold_all(program: Program, *, arrivals: Sequence[_Arrival]) -> None:
@@ -149,6 +196,11 @@ def _enter(program: Program, arrival: _Arrival, *, actor: Actor, now: datetime) 
     if gathering.gathering_gate(arrival.gates) is not None:
         return _gather(entrant, arrival=arrival, actor=actor, now=now)
     _begin(arrival)
+    start_at = arrival.row["start_at"]
+    if start_at is not None:
+        due_at = datetime.fromisoformat(start_at)
+        slots.hold_back(entrant.run_id, reason=WaitReason.DELAYED_ENTRY, about="", due_at=due_at)
+        return Admitted(run_id=entrant.run_id, is_new=True)
     return Admitted(run_id=entrant.run_id, is_new=True, state=go_on(entrant, after=0, now=now))
 
 
@@ -199,5 +251,8 @@ def _gather(entrant: Entrant, *, arrival: _Arrival, actor: Actor, now: datetime)
 
 def _begin(arrival: _Arrival) -> None:
     """Store the run. Its key is free here, unless a workflow without flow control takes it at this moment."""
-    if not store.start_runs(runs=[arrival.row], entries=arrival.entries):
+    begun = store.start_runs(version_id=arrival.row["version_id"], runs=[arrival.row], entries=arrival.entries)
+    if begun is None:
+        raise _VersionIsOld
+    if not begun:
         raise StartKeyReused(str(arrival.row["start_key"]))

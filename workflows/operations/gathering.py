@@ -114,6 +114,13 @@ def entrant_of(run: Run, *, program: Program, flow: FlowProgram) -> Entrant:
     )
 
 
+def fold_rest(run: Run, *, flow: FlowProgram) -> None:
+    """This will give a locked run its batch, if it ended before it could begin."""
+    if flow.control.batch is not None and run.input == {"items": []}:
+        _fold(run.id)
+        run.refresh_from_db(fields=["input"])
+
+
 def note_join(run_id: UUID, *, how: GateKind, position: int, row: RunRow, value: JsonValue, has_key: bool) -> None:
     """This will remember which run a start was answered with: the same key gives the same answer again."""
     JoinedStart.objects.create(

@@ -4,6 +4,10 @@ from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Value
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Least
+
 from workflows import plans
 from workflows.core.flow_control import GateKind
 from workflows.core.states import RunState, WaitReason
@@ -13,6 +17,7 @@ from workflows.models import Activation, Run
 from workflows.operations import gathering, slots
 from workflows.operations.passing import Entrant, go_on
 from workflows.operations.patience import between_steps
+from workflows.operations.revival import Comeback
 from workflows.store import GATES
 
 
@@ -24,23 +29,40 @@ def admit_due(*, run_id: UUID, now: datetime) -> bool:
     return between_steps(lambda: _admit_due(run_id, now=now))
 
 
-def requeue(run: Run, *, was_ended: bool, now: datetime) -> None:
+def requeue(comeback: Comeback, *, was_ended: bool) -> None:
     """This will have a run that goes on after a failure take its slots again, or wait for them.
 
-    The run is locked. It was asked for by name: it is never refused, and no rate applies.
+    The run is locked. It was asked for by name: it is never refused, and no rate applies. One that goes on later asks
+    for its slots then.
     """
-    entrant = _entrant(run)
-    if entrant is None or not entrant.program.takes_slots:
+    run, flow = comeback.run, comeback.program.flow
+    if flow is None:
         return
     if was_ended:
-        go_on(replace(entrant, is_held=False), after=GateKind.DEBOUNCE, now=now)
+        gathering.fold_rest(run, flow=flow)
+    if not flow.takes_slots:
         return
+    if not was_ended:
+        _stay_behind(comeback)
+    elif comeback.delay_s > 0:
+        slots.hold_back(run.id, reason=WaitReason.DELAYED_ENTRY, about="", due_at=comeback.due_at)
+    else:
+        entrant = gathering.entrant_of(run, program=comeback.program, flow=flow)
+        go_on(replace(entrant, is_held=False), after=GateKind.DEBOUNCE, now=comeback.now)
+
+
+def _stay_behind(comeback: Comeback) -> None:
+    """What comes back while its run is held back at a gate waits there with it."""
+    run = comeback.run
     places = RunSlot.objects.filter(run_id=run.id).order_by().values("gate_id")
     list(Gate.objects.select_for_update().filter(id__in=places).order_by("id"))
     held_back = Activation.objects.filter(run_id=run.id, wait_reason__in=GATES).first()
     if held_back is not None:
         reason = WaitReason(held_back.wait_reason)
-        slots.hold_back(run.id, reason=reason, about=held_back.wait_object, due_at=held_back.due_at)
+        due_at: datetime | Combinable = held_back.due_at
+        if reason is WaitReason.DELAYED_ENTRY:
+            due_at = Least(Value(held_back.due_at), comeback.due_at)
+        slots.hold_back(run.id, reason=reason, about=held_back.wait_object, due_at=due_at)
 
 
 def _admit_due(run_id: UUID, *, now: datetime) -> bool:
@@ -54,7 +76,9 @@ def _admit_due(run_id: UUID, *, now: datetime) -> bool:
         return _close(entrant, key=key, now=now)
     if _lock(run_id, reason=reason) is None:
         return False
-    if reason is WaitReason.THROTTLE:
+    if reason is WaitReason.DELAYED_ENTRY:
+        go_on(entrant, after=GateKind.DEBOUNCE, now=now)
+    elif reason is WaitReason.THROTTLE:
         go_on(entrant, after=GateKind.THROTTLE, now=now)
     else:
         _look_again(entrant, now=now)

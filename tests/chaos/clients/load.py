@@ -3,7 +3,9 @@
 import queue
 import threading
 import time
+from collections.abc import Callable
 from random import Random
+from typing import TypeAlias
 
 from django.db import connections
 
@@ -13,9 +15,12 @@ from tests.chaos.clients.api import ApiClient
 from tests.chaos.script import Script
 from tests.chaos.workloads.workload import Workload
 
-_CLIENTS = 4
-_API_SHARE = 0.6
-_BACKLOG = 200
+_CLIENTS = 3
+"""For each entrance: while the site is away, business goes on."""
+_SHARES = (0.6, 0.4)
+_BACKLOG = 100
+_Line: TypeAlias = "queue.Queue[Wanted | None]"
+_Entrance: TypeAlias = Callable[[Wanted, Random], None]
 
 
 class Load:
@@ -26,10 +31,14 @@ class Load:
         self._workloads = workloads
         self._book = book
         self._api = api
-        self._wanted: queue.Queue[Wanted | None] = queue.Queue(maxsize=_BACKLOG)
+        self._lines: list[_Line] = [queue.Queue(maxsize=_BACKLOG) for _ in self._entrances]
         self._stopping = threading.Event()
         self._threads = [threading.Thread(target=self._draw, name="load", daemon=True)]
-        self._threads += [threading.Thread(target=self._serve, name=f"client{n}", daemon=True) for n in range(_CLIENTS)]
+        for line, entrance in zip(self._lines, self._entrances, strict=True):
+            self._threads += [
+                threading.Thread(target=self._serve, args=(line, entrance), name="client", daemon=True)
+                for _ in range(_CLIENTS)
+            ]
 
     def start(self) -> None:
         """This will begin to start runs."""
@@ -51,27 +60,32 @@ class Load:
             (workload,) = dice.choices(self._workloads, weights)
             number += 1
             wanted = Wanted(number=number, workload=workload.name, value=workload.value(dice=dice, number=number))
-            self._hand_over(wanted)
+            (line,) = dice.choices(self._lines, _SHARES)
+            self._hand_over(wanted, line=line)
             self._stopping.wait(dice.expovariate(self._script.rate_at(time.monotonic() - began)))
-        for _ in range(_CLIENTS):
-            self._wanted.put(None)
+        for line in self._lines:
+            for _ in range(_CLIENTS):
+                line.put(None)
 
-    def _hand_over(self, wanted: Wanted) -> None:
+    @property
+    def _entrances(self) -> tuple[_Entrance, ...]:
+        return self._over_api, self._in_business
+
+    def _hand_over(self, wanted: Wanted, *, line: _Line) -> None:
         try:
-            self._wanted.put_nowait(wanted)
+            line.put_nowait(wanted)
         except queue.Full:  # the site is away: nobody would wait in a longer line
             self._book.count(unanswered=1)
 
-    def _serve(self) -> None:
+    def _serve(self, line: _Line, entrance: _Entrance) -> None:
         try:
-            while (wanted := self._wanted.get()) is not None:
-                dice = Random(f"{self._script.seed}/{wanted.number}")
-                self._take(wanted, dice=dice)
+            while (wanted := line.get()) is not None:
+                entrance(wanted, Random(f"{self._script.seed}/{wanted.number}"))
         finally:
             connections.close_all()
 
-    def _take(self, wanted: Wanted, *, dice: Random) -> None:
-        if dice.random() < _API_SHARE:
-            self._api.start(wanted, dice=dice)
-        else:
-            business.trade(wanted, dice=dice, book=self._book)
+    def _over_api(self, wanted: Wanted, dice: Random) -> None:
+        self._api.start(wanted, dice=dice)
+
+    def _in_business(self, wanted: Wanted, dice: Random) -> None:
+        business.trade(wanted, dice=dice, book=self._book)

@@ -17,5 +17,5 @@ alter table workflows_runslot reset (
 class Migration(migrations.Migration):
     """This will set storage parameters; it touches no row."""
 
-    dependencies = [("workflows", "0018_gates")]
+    dependencies = [("workflows", "0010_gates")]
     operations = [migrations.RunSQL(sql=TUNE, reverse_sql=RESET)]

@@ -8,7 +8,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("workflows", "0004_wait_object"),
+        ("workflows", "0008_order_of_lanes"),
     ]
 
     operations = [
