@@ -26,6 +26,11 @@ class EventKind(StrEnum):
     """Everything the trail can tell; a new kind of change gets its word here first."""
 
     RUN_STARTED = "run.started"
+    RUN_QUEUED = "run.queued"
+    """It was not let in yet; the payload's `reason` and `key` say by what."""
+    RUN_ADMITTED = "run.admitted"
+    RUN_JOINED = "run.joined"
+    """Another start was answered with this run; the payload's `how` says by which rule."""
     RUN_SUCCEEDED = "run.succeeded"
     RUN_FAILED = "run.failed"
     RUN_CANCELLED = "run.cancelled"

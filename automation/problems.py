@@ -1,5 +1,6 @@
 """Every error of the API as application/problem+json (RFC 9457); strangers never read what broke inside."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
@@ -29,6 +30,8 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.InputInvalid: (422, "input-invalid"),
     errors.LaneFull: (503, "lane-full"),
     errors.StartKeyReused: (422, "idempotency-key-reused"),
+    errors.StartRateLimited: (429, "start-rate-limited"),
+    errors.ConcurrencyReached: (409, "concurrency-reached"),
     errors.UnknownRun: (404, "run-unknown"),
     errors.RunEnded: (409, "run-ended"),
     errors.UnknownDeadLetter: (404, "dead-letter-unknown"),
@@ -117,8 +120,14 @@ def _details(error: Exception, *, context: Mapping[str, Any]) -> ProblemDetails 
         word=word,
         detail=_DETAILS.get(known) or str(error),
         problems=problems,
-        headers={"Retry-After": str(_AGAIN_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {},
+        headers=_headers(error, status=status),
     )
+
+
+def _headers(error: Exception, *, status: int) -> Mapping[str, str]:
+    if isinstance(error, errors.StartRateLimited):
+        return {"Retry-After": str(math.ceil(error.again_in_s))}  # RFC 9110 has whole seconds only
+    return {"Retry-After": str(_AGAIN_S)} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
 
 
 def _of_framework(error: APIException | Http404 | PermissionDenied, *, context: Mapping[str, Any]) -> ProblemDetails:

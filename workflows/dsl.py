@@ -20,12 +20,12 @@ from workflows import registry
 from workflows.core.building import expression_source
 from workflows.core.definition import JsonObject, JsonValue
 from workflows.core.references import Ref, StepRef, rendered, steps_named
+from workflows.flow_options import Batch, Concurrency, Debounce, Length, RateLimit, Singleton, Throttle
 from workflows.hints import schema_of
 
 __all__ = ["Flow", "Ref", "StepRef", "expr", "index", "item", "run", "workflow", "workflows"]
 
 Value: TypeAlias = Any  # Any: JSON in which any value may be a Ref
-Length: TypeAlias = str | int | float
 item = Ref("item")
 """The item a `for_each` step works on."""
 index = Ref("index")
@@ -59,6 +59,17 @@ class Fairness(TypedDict, total=False):
 
     key: Value
     weight: float
+
+
+class FlowOptions(TypedDict, total=False):
+    """When runs may begin; see "When runs begin" in the definition format."""
+
+    rate_limit: RateLimit
+    batch: Batch
+    debounce: Debounce
+    singleton: Singleton
+    throttle: Throttle
+    concurrency: Concurrency | Sequence[Concurrency]
 
 
 class StepOptions(TypedDict, total=False):
@@ -217,6 +228,7 @@ def workflow(
     deadline: Length | None = None,
     fairness: Fairness | None = None,
     defaults: Defaults | None = None,
+    **flow: Unpack[FlowOptions],
 ) -> Callable[[Callable[[Flow, Ref], None]], DeclaredWorkflow]:
     """This will declare a workflow; `input` is a TypedDict, a dataclass or a JSON Schema.
 
@@ -232,6 +244,7 @@ def workflow(
             "deadline": deadline,
             "fairness": rendered(fairness),
             "defaults": rendered(defaults),
+            **{key: rendered(value) for key, value in flow.items()},
         }
         head = {key: value for key, value in given.items() if value is not None}
         origin = f"{write.__module__}.{write.__qualname__}"

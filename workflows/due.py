@@ -79,6 +79,7 @@ def take_due(
         "ageing_s": ageing_s,
         "again_s": again_s,
         "again_cap_s": again_cap_s,
+        "gates": store.GATES,
     }
     taken = {ask.lane: Taken(lane=ask.lane) for ask in asks}
     for lane, walked, key, priority, *due in statements.run("take_due", params):

@@ -6,6 +6,8 @@ WorkflowError
 ├── InputInvalid          the input does not match the workflow's schema
 ├── LaneFull              too much waits in the lane already: come again later
 ├── StartKeyReused        the same idempotency key came with another request
+├── StartRateLimited      its key has had as many starts as its rate limit allows
+├── ConcurrencyReached    all slots of its key are taken, and its rule refuses what comes then
 ├── UnknownRun            no run of that id
 ├── RunEnded              the run is over: there is nothing to cancel
 ├── UnknownDeadLetter     no dead letter of that id
@@ -69,6 +71,30 @@ class StartKeyReused(WorkflowError):
             f"idempotency key {key!r} was used before for another request: send the same request again, or a new key"
         )
         self.key = key
+
+
+class StartRateLimited(WorkflowError):
+    """The key of a rate limit has had its starts; the next one may come in `again_in_s`."""
+
+    def __init__(self, *, workflow: str, key: str, again_in_s: float) -> None:
+        shown = f" for the key {key!r}" if key else ""
+        super().__init__(f"workflow {workflow!r} takes no more starts{shown} now: come again in {again_in_s:.3f} s")
+        self.workflow = workflow
+        self.key = key
+        self.again_in_s = again_in_s
+
+
+class ConcurrencyReached(WorkflowError):
+    """All slots of the key are taken; `holders` are the runs that have them, the oldest first."""
+
+    def __init__(self, *, workflow: str, key: str, limit: int, holders: Sequence[object]) -> None:
+        shown = f" for the key {key!r}" if key else ""
+        named = ", ".join(str(holder) for holder in holders[:5]) + (", ..." if len(holders) > 5 else "")
+        super().__init__(f"workflow {workflow!r} may have {limit} at a time{shown}, and there is run {named}")
+        self.workflow = workflow
+        self.key = key
+        self.limit = limit
+        self.holders = tuple(holders)
 
 
 class UnknownRun(WorkflowError):

@@ -101,19 +101,21 @@ with recursive ask as materialized (
     for update skip locked
 ), taken as (
     update workflows_activation as activation
-    set state = 'ready',
-        wait_reason = 'worker',
-        wait_object = '',
+    set state = case when activation.wait_reason = any(%(gates)s::text[]) then activation.state else 'ready' end,
+        wait_reason = case
+            when activation.wait_reason = any(%(gates)s::text[]) then activation.wait_reason else 'worker' end,
+        wait_object = case when activation.wait_reason = any(%(gates)s::text[]) then activation.wait_object else '' end,
         dispatches = least(activation.dispatches + 1, 1000),
         due_at = now() + make_interval(
             secs => least(%(again_s)s * power(2, least(activation.dispatches, 10)), %(again_cap_s)s))
     where activation.id = any(array(select id from due))
     returning activation.id, activation.run_id, activation.version_id, activation.segment, activation.slot,
         activation.lane, activation.priority, activation.dispatches, activation.owner <> '' as was_lost,
-        activation.fairness_key, activation.fairness_weight
+        activation.fairness_key, activation.fairness_weight, activation.wait_reason <> 'worker' as is_gated
 )
 select ask.lane, coalesce(walk.groups, 0), walk.key, walk.priority, taken.run_id, taken.version_id, taken.segment,
-    taken.slot, taken.lane, taken.priority, taken.dispatches, taken.was_lost, taken.fairness_key, taken.fairness_weight
+    taken.slot, taken.lane, taken.priority, taken.dispatches, taken.was_lost, taken.fairness_key, taken.fairness_weight,
+    taken.is_gated
 from ask left join walk using (lane) left join taken using (lane) left join chosen on chosen.id = taken.id
 order by ask.urgency, chosen.turn;
 
@@ -165,6 +167,7 @@ with ref as (
     from ref join workflows_activation as activation using (run_id, segment, slot)
     where activation.run_id = any(%(run_ids)s::uuid[])
         and (activation.state = 'ready' or activation.due_at <= now())
+        and activation.wait_reason <> all(%(gates)s::text[])
         and (activation.owner = '' or %(is_alone)s)
     for update of activation skip locked
 )
@@ -570,3 +573,65 @@ order by limits.name, slot.number;
 -- name: limit_names
 -- The limits that exist.
 select name from workflows_limit order by name;
+
+-- name: hold_gates
+-- Locks the gates of a start, in the order of their ids, and makes those that do not exist yet.
+insert into workflows_gate as gate (
+    id, workflow_name, kind, key, version, slots, refused, joined, touched_at)
+select item.id, item.workflow_name, item.kind, item.key, item.version, item.slots, 0, 0, now()
+from jsonb_to_recordset(%(gates)s::jsonb) as item(
+    id uuid, workflow_name text, kind smallint, key text, version int, slots int)
+order by item.id
+on conflict (id) do update set
+    touched_at = now(),
+    version = greatest(gate.version, excluded.version),
+    slots = case when excluded.version >= gate.version then excluded.slots else gate.slots end
+returning gate.id, gate.slots, gate.run_id, gate.joined, gate.opened_at;
+
+-- name: take_turn
+-- Gives the next turn at a gate by the cell rate algorithm, or refuses and counts it; see `workflows/core/gcra.py`.
+insert into workflows_gate as gate (
+    id, workflow_name, kind, key, version, slots, refused, joined, tat, touched_at)
+values (%(id)s, %(workflow)s, %(kind)s, %(key)s, 0, 1, 0, 0, now() + make_interval(secs => %(interval_s)s), now())
+on conflict (id) do update set
+    touched_at = now(),
+    refused = gate.refused + (%(may_refuse)s and coalesce(gate.tat, now()) > now()
+        + make_interval(secs => %(tolerance_s)s))::int,
+    refusing_since = case
+        when %(may_refuse)s and coalesce(gate.tat, now()) > now() + make_interval(secs => %(tolerance_s)s)
+        then coalesce(gate.refusing_since, now()) end,
+    tat = case
+        when %(may_refuse)s and coalesce(gate.tat, now()) > now() + make_interval(secs => %(tolerance_s)s)
+        then gate.tat
+        else greatest(gate.tat, now()) + make_interval(secs => %(interval_s)s) end
+returning gate.refusing_since is not null, extract(epoch from
+    gate.tat - now() - make_interval(secs => %(tolerance_s)s + case
+        when gate.refusing_since is null then %(interval_s)s else 0 end))::float8;
+
+-- name: lock_start_key
+-- Lets starts with the same idempotency key go one after the other, so that a repeated one consumes nothing.
+with patience as materialized (
+    select set_config('lock_timeout', coalesce(%(wait)s::text, current_setting('lock_timeout')), true)
+)
+select pg_advisory_xact_lock(hashtextextended(%(key)s, 0)) is null from patience;
+
+-- name: find_admissible
+-- Those who wait at gates with room and, wherever else they wait, find room too; who has waited longest comes first.
+-- Each line is read from its head and no further than needed, however long it is.
+select slot.run_id, (
+    select array_agg(other.gate_id) from workflows_runslot as other
+    where other.run_id = slot.run_id and other.number is null
+)
+from unnest(%(gates)s::uuid[]) as wanted(gate_id) cross join lateral (
+    select waiting.id, waiting.run_id from workflows_runslot as waiting
+    where waiting.gate_id = wanted.gate_id and waiting.number is null and not exists (
+        select from workflows_runslot as other join workflows_gate as gate on gate.id = other.gate_id
+        where other.run_id = waiting.run_id and other.number is null and gate.slots <= (
+            select count(*) from workflows_runslot as held
+            where held.gate_id = gate.id and held.number is not null))
+    order by waiting.id
+    limit %(limit)s
+) as slot
+group by slot.run_id
+order by min(slot.id)
+limit %(limit)s;

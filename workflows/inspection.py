@@ -12,13 +12,13 @@ from uuid import UUID
 
 from django.db.models import Count
 
-from workflows import capacity, plans
-from workflows.capacity import Place
+from workflows import capacity, places, plans
 from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.plan import Plan
 from workflows.core.standing import OBJECT_KINDS, Standing, open_standing
 from workflows.core.states import ActivationState, ItemState, RunState, WaitReason
 from workflows.models import Activation, Item, Run, Step
+from workflows.places import Place
 
 _AHEAD_CAP = 1_000
 _ENDED_ITEMS = frozenset({ItemState.SUCCEEDED, ItemState.FAILED, ItemState.CANCELLED})
@@ -30,8 +30,9 @@ class Wait:
     """Why a run is not further on at one place.
 
     `object_kind` and `object_name` name what it waits for: a lane whose workers are busy, the worker that has
-    it, the next attempt, the time it was to start at, or other items. After `due_at` the engine acts by itself.
-    `place`: in the line of a limit.
+    it, the next attempt, the time it was to start at, other items, or the key of a rule. After `due_at` the engine
+    acts by itself (None: it never does). `place` says more about a run that has not been let in yet, `line` about a
+    step in the line of a limit.
     """
 
     step: str
@@ -40,10 +41,11 @@ class Wait:
     object_name: str
     is_running: bool
     since: datetime
-    due_at: datetime
+    due_at: datetime | None
     attempt: int
     dispatches: int = 0
     place: Place | None = None
+    line: capacity.Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,8 +72,12 @@ def waits_of(run: Run) -> Sequence[Wait]:
     activations = list(Activation.objects.filter(run_id=run.id).order_by("segment", "slot"))
     has_items = any(plan.segments[activation.segment].is_map for activation in activations)
     counts = _item_counts(run.id) if has_items else {}
-    places = capacity.places(activations)
-    return [_wait(activation, plan=plan, counts=counts, place=places.get(activation.id)) for activation in activations]
+    place = places.find_place(activations)
+    lines = capacity.places(activations)
+    return [
+        _wait(activation, plan=plan, counts=counts, place=place, line=lines.get(activation.id))
+        for activation in activations
+    ]
 
 
 def steps_of(run: Run) -> Sequence[StepReport]:
@@ -127,7 +133,9 @@ def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Co
     )
 
 
-def _wait(activation: Activation, *, plan: Plan, counts: _Counts, place: Place | None) -> Wait:
+def _wait(
+    activation: Activation, *, plan: Plan, counts: _Counts, place: Place | None, line: capacity.Place | None
+) -> Wait:
     step = plan.step_at(segment=activation.segment, position=activation.position)
     reason = WaitReason(activation.wait_reason)
     return Wait(
@@ -137,10 +145,11 @@ def _wait(activation: Activation, *, plan: Plan, counts: _Counts, place: Place |
         object_name=_object(activation, reason=reason, step=step, items=counts.get(step.id, {})),
         is_running=activation.state == ActivationState.LEASED,
         since=activation.step_started_at or activation.created_at,
-        due_at=activation.due_at,
+        due_at=activation.due_at if place is None else None,
         attempt=activation.attempt,
         dispatches=activation.dispatches,
-        place=place,
+        place=place if reason.is_gate else None,
+        line=line,
     )
 
 
@@ -152,7 +161,7 @@ def _object(activation: Activation, *, reason: WaitReason, step: StepDefinition,
             return activation.owner
         case WaitReason.RETRY:
             return f"{activation.attempt} of {step.retry.attempts}"
-        case WaitReason.DELAYED:
+        case WaitReason.DELAYED | WaitReason.DELAYED_ENTRY:
             return activation.due_at.isoformat()
         case WaitReason.ITEMS:
             done = sum(count for state, count in items.items() if state in _ENDED_ITEMS)

@@ -32,6 +32,9 @@ from workflows.core.states import (
     TrialState,
     WaitReason,
 )
+from workflows.gate_models import Gate as Gate
+from workflows.gate_models import JoinedStart as JoinedStart
+from workflows.gate_models import RunSlot as RunSlot
 from workflows.incident_models import Incident as Incident
 from workflows.incident_models import IncidentHour as IncidentHour
 from workflows.incident_models import InputOverride as InputOverride

@@ -9,6 +9,7 @@ from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.plan import Plan, restore_plan
 from workflows.core.problems import Problem
 from workflows.core.states import FailureKind
+from workflows.flow import FlowProgram, compile_flow
 from workflows.models import WorkflowVersion
 from workflows.schema import Schema
 
@@ -46,6 +47,12 @@ class Program:
     output: expressions.CompiledValue | None
     input_schema: Schema | None
     fairness_key: expressions.CompiledValue | None
+    flow: FlowProgram | None = None
+
+    @property
+    def takes_slots(self) -> bool:
+        """This will tell whether its runs hold slots, which their ends must free."""
+        return self.flow is not None and self.flow.takes_slots
 
     def program_at(self, *, segment: int, position: int) -> StepProgram:
         """This will give the compiled step at a place of the plan."""
@@ -90,6 +97,7 @@ def program_of(version_id: int) -> Program:
         output=_output(plan),
         input_schema=None if definition.input_schema is None else Schema(definition.input_schema),
         fairness_key=_fairness_key(plan),
+        flow=compile_flow(definition.flow, workflow=version.workflow.name, version=version.number),
     )
 
 

@@ -14,6 +14,10 @@ import orjson
 from audit.events import EncodedEvent
 from workflows import statements
 from workflows.core.definition import JsonValue
+from workflows.core.states import WaitReason
+
+GATES = [reason.value for reason in WaitReason if reason.is_gate]
+"""The wait reasons of runs that have not been let in yet."""
 
 
 class ActivationRef(NamedTuple):
@@ -38,6 +42,7 @@ class Due:
     was_lost: bool
     fairness_key: str = ""
     fairness_weight: float = 1.0
+    is_gated: bool = False
 
     @property
     def ref(self) -> ActivationRef:
@@ -254,7 +259,7 @@ def next_due_s() -> float | None:
 
 def claim(*, refs: Sequence[ActivationRef], owner: str, lease_s: float) -> Sequence[Claim]:
     """This will lease those of `refs` that may be worked on now; the others are somebody else's, or over."""
-    params = {**_named(refs), "owner": owner, "lease_s": lease_s, "is_alone": len(refs) == 1}
+    params = {**_named(refs), "owner": owner, "lease_s": lease_s, "is_alone": len(refs) == 1, "gates": GATES}
     return [Claim(*row) for row in statements.run("claim", params)]
 
 

@@ -12,14 +12,14 @@ from uuid import UUID
 from django.db.models import Count, F, QuerySet, TextField
 from django.db.models.functions import Cast, Left
 
-from workflows import capacity
-from workflows.capacity import Place
+from workflows import capacity, places
 from workflows.core.building import restore_definition
 from workflows.core.definition import JsonObject, StepDefinition
 from workflows.core.plan import Plan, restore_plan
 from workflows.core.standing import open_standing
 from workflows.core.states import ActivationState, RunState, WaitReason
 from workflows.models import Activation, Attempt, DeadLetter, Fanout, Item, Run, Step, WorkflowVersion
+from workflows.places import Place
 
 TEXT_CHARS = 20_000
 ITEM_TEXT_CHARS = 2_000
@@ -61,6 +61,7 @@ class Wait:
     since: datetime
     dispatches: int
     place: Place | None = None
+    line: capacity.Place | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +177,8 @@ def attempts_of(letter: DeadLetter) -> QuerySet[Attempt]:
 
 def _waits(run: Run, *, plan: Plan) -> Sequence[Wait]:
     rows = list(Activation.objects.filter(run_id=run.id).order_by("segment", "slot")[:_FAR])
-    places = capacity.places(rows)
+    place = places.find_place(rows)
+    lines = capacity.places(rows)
     return [
         Wait(
             step=plan.segments[row.segment].steps[row.position],
@@ -190,7 +192,8 @@ def _waits(run: Run, *, plan: Plan) -> Sequence[Wait]:
             due_at=row.due_at,
             since=row.step_started_at or row.created_at,
             dispatches=row.dispatches,
-            place=places.get(row.id),
+            place=place,
+            line=lines.get(row.id),
         )
         for row in rows
     ]

@@ -9,6 +9,7 @@ from workflows.core.order import find_cycles, upstream_of
 from workflows.core.problems import DefinitionInvalid, Problem, path_to, suggestion
 from workflows.definition_schema import definition_schema
 from workflows.expressions import Scope
+from workflows.flow_validation import flow_problems
 from workflows.schema import Schema, schema_problems
 from workflows.step_validation import (
     BUILT_IN_USES,
@@ -89,6 +90,7 @@ def _meaning(
         yield from lane_problems(step, at=at, lanes=lanes)
     everything = Scope(steps=frozenset(steps), known=frozenset(steps))
     yield from template_problems(document.get("output"), at="$.output", scope=everything)
+    yield from flow_problems(document, known=frozenset(steps))
 
 
 def _readable_steps(document: JsonObject) -> dict[str, JsonObject]:

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from automation.management.subcommand import Subcommand, bad_input, operator
-from workflows import inspection, operations, queries
+from workflows import inspection, operations, places, queries
 from workflows.core.definition import JsonValue
 from workflows.core.states import RunState
 
@@ -151,7 +151,7 @@ def _why(options: argparse.Namespace, console: Console) -> int:
 
 
 def _sentence(wait: inspection.Wait, *, ahead: str) -> str:
-    since, due = f"{wait.since:%H:%M:%S}", f"{wait.due_at:%H:%M:%S}"
+    since, due = f"{wait.since:%H:%M:%S}", "" if wait.due_at is None else f"{wait.due_at:%H:%M:%S}"
     match wait.object_kind:
         case "lane":
             return f"{wait.step}: waits since {since} for a worker of the lane {wait.object_name}; {ahead}"
@@ -160,17 +160,28 @@ def _sentence(wait: inspection.Wait, *, ahead: str) -> str:
         case "attempt":
             return f"{wait.step}: waits for attempt {wait.object_name}, due at {due}"
         case "start":
-            return f"{wait.step}: was told to start at {wait.due_at.isoformat(timespec='seconds')}"
-        case "limit" if wait.place is not None:
-            full = f"{wait.place.held} of {wait.place.capacity} slots are held"
-            return f"{wait.step}: waits for the limit {wait.object_name}, place {wait.place.position} in line; {full}"
+            at = "" if wait.due_at is None else wait.due_at.isoformat(timespec="seconds")
+            return f"{wait.step}: was told to start at {at}"
+        case "key":
+            return f"{wait.step}: since {since} {_at_gate(wait, due=due)}"
         case "limit":
-            return f"{wait.step}: waits for the limit {wait.object_name}, which does not exist: set its capacity"
+            return f"{wait.step}: waits for the limit {wait.object_name}, {_in_line(wait)}"
         case "connection":
             held = f"{wait.step}: held back by the {wait.reason.value} of the connection {wait.object_name}"
             return f"{held}, asks again at {due}"
         case _:
             return f"{wait.step}: waits for its items, {wait.object_name}, next at {due}"
+
+
+def _at_gate(wait: inspection.Wait, *, due: str) -> str:
+    told = places.gate_words(reason=wait.reason, key=wait.object_name, place=wait.place)
+    return f"{told}, due at {due}" if due else told
+
+
+def _in_line(wait: inspection.Wait) -> str:
+    if wait.line is None:
+        return "which does not exist: set its capacity"
+    return f"place {wait.line.position} in line; {wait.line.held} of {wait.line.capacity} slots are held"
 
 
 def _add_cancel(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,7 @@ from workflows import due, operations
 from workflows.core.definition import JsonValue
 from workflows.execution import shift
 from workflows.models import Activation, Item, Run, Step
-from workflows.store import ActivationRef
+from workflows.store import GATES, ActivationRef
 
 TESTER = Actor(kind=ActorKind.SYSTEM, id="test")
 AT_ONCE: Mapping[str, object] = {"attempts": 3, "first": "0s", "jitter": "none"}
@@ -73,6 +73,7 @@ def work(*run_ids: UUID, is_patient: bool = True) -> None:
 def claimable(*run_ids: UUID) -> Sequence[ActivationRef]:
     """This will name the activations that a worker would be given now."""
     due = Activation.objects.filter(run_id__in=run_ids).filter(Q(state="ready") | Q(due_at__lte=Now()))
+    due = due.exclude(wait_reason__in=GATES)
     return [ActivationRef(*row) for row in due.order_by("id").values_list("run_id", "segment", "slot")]
 
 
@@ -84,8 +85,22 @@ def take_due(lane: str = "default") -> None:
 
 def let_time_pass(*run_ids: UUID) -> None:
     """This will make timers due: of retries, of items, and of nothing that a worker holds."""
-    Activation.objects.filter(run_id__in=run_ids, state="waiting").update(due_at=Now())
+    asleep = Activation.objects.filter(run_id__in=run_ids, state="waiting")
+    asleep.exclude(wait_reason__in=GATES).update(due_at=Now())
     Item.objects.filter(run_id__in=run_ids, due_at__isnull=False).update(due_at=Now())
+
+
+def let_in(*run_ids: UUID) -> None:
+    """This will do what the scheduler does with runs whose time at a gate has come."""
+    for run_id in run_ids:
+        operations.admit_due(run_id=run_id, now=timezone.now())
+
+
+def waits_for(run_id: UUID) -> tuple[str, str]:
+    """This will give the state and the wait reason of the run's first activation."""
+    found = Activation.objects.filter(run_id=run_id).order_by("id").values_list("state", "wait_reason").first()
+    assert found is not None, f"run {run_id} has no activation"
+    return found
 
 
 def lose(run_id: UUID) -> None:

@@ -1,6 +1,7 @@
 """The Idempotency-Key of a start over HTTP: one key, one run, whoever races."""
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -79,11 +80,12 @@ def test_a_missing_key_is_refused_where_the_site_demands_one(
     assert (response.status_code, response.json()["type"].rsplit(":", 1)[1]) == (400, "idempotency-key-missing")
 
 
+@pytest.mark.parametrize("rules", [{}, {"concurrency": {"limit": 1}}])
 def test_a_key_that_is_being_answered_is_refused_after_a_while(
-    caller: APIClient, monkeypatch: pytest.MonkeyPatch
+    caller: APIClient, monkeypatch: pytest.MonkeyPatch, rules: dict[str, object]
 ) -> None:
     monkeypatch.setattr(idempotency, "WAIT_MS", 100)
-    body = {"workflow": api.published()}
+    body = {"workflow": api.published(**rules)}
     key = {"Idempotency-Key": '"k-1"'}
     caller.get("/api/v1/runs")  # notes the use of the token, which would lock its row below
     held, release = threading.Event(), threading.Event()
@@ -99,13 +101,16 @@ def test_a_key_that_is_being_answered_is_refused_after_a_while(
     thread.start()
     try:
         assert held.wait(20)
+        asked_at = time.monotonic()
         response = api.with_token(_token_of(caller)).post("/api/v1/runs", body, format="json", headers=key)
+        waited_s = time.monotonic() - asked_at
     finally:
         release.set()
         thread.join()
     again = caller.post("/api/v1/runs", body, format="json", headers=key)
 
     assert (response.status_code, response.json()["type"].rsplit(":", 1)[1]) == (409, "start-under-way")
+    assert waited_s < 3
     assert again.status_code == 200
 
 

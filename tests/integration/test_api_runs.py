@@ -15,7 +15,7 @@ from rest_framework.test import APIClient
 from tests.support import api
 from workflows import due, operations
 from workflows.models import Activation, Attempt, Item, Run
-from workflows.operations import admission
+from workflows.operations import lane_room
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -121,8 +121,8 @@ def test_start_into_a_full_lane_is_refused_for_a_while_and_stores_nothing(
     caller: APIClient, settings: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.API_LANE_LIMIT = 2  # type: ignore[attr-defined]  # pytest-django's settings
-    gate = admission.Gate(count=lambda lane, limit: due.count_due(lane=lane, limit=limit))
-    monkeypatch.setattr(admission, "_gate", gate)
+    room = lane_room.Room(count=lambda lane, limit: due.count_due(lane=lane, limit=limit))
+    monkeypatch.setattr(lane_room, "_room", room)
     workflow = api.published()
     Activation.objects.filter(lane="default").update(due_at=timezone.now() + timedelta(days=1))
     for _ in range(2):

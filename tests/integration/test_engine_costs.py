@@ -94,6 +94,33 @@ def test_run_of_forty_steps_costs_one_claim_and_forty_commits(forty_steps: str, 
     assert len(costs.others) == before
 
 
+def test_run_that_takes_a_slot_pays_for_it_and_a_bounded_number_of_statements(costs: Costs) -> None:
+    workflow = publish({"only": call("noop")}, concurrency={"limit": 2})
+    shift.execute(claimable(start(workflow)))
+    costs.hot.clear()
+    before = len(costs.others)
+
+    run_id = start(workflow)
+
+    assert costs.hot == {"find_newest_version": 1, "hold_gates": 1, "start_runs": 1}
+    assert len(costs.others) - before <= 6
+    before = len(costs.others)
+    shift.execute(claimable(run_id))
+    assert Run.objects.get(id=run_id).state == "succeeded"
+    assert len(costs.others) - before <= 18
+
+
+def test_run_that_is_only_throttled_ends_like_any_other(costs: Costs) -> None:
+    workflow = publish({"only": call("noop")}, throttle={"limit": 1000, "period": "1s"})
+    shift.execute(claimable(start(workflow)))
+    refs = claimable(start(workflow))
+    costs.hot.clear()
+
+    shift.execute(refs)
+
+    assert costs.hot == {"claim": 1, "finish": 1}
+
+
 def test_short_runs_that_are_woken_together_share_their_commits(three_steps: str, costs: Costs) -> None:
     ids: list[UUID] = [start(three_steps) for _ in range(8)]
     refs = claimable(*ids)

@@ -13,14 +13,14 @@ from django.db.models import F
 from django.utils import timezone
 
 from tests.flows.driving import call, claimable, publish, start, work
-from workflows import due, inspection, statements
+from workflows import due, inspection, statements, store
 from workflows.core.problems import Problem
 from workflows.dispatch import order as dispatch_order
 from workflows.dispatch.order import Order
 from workflows.errors import InputInvalid, LaneFull
 from workflows.execution import shift, urgency
 from workflows.models import Activation, Run
-from workflows.operations import admission
+from workflows.operations import lane_room
 from workflows.store import Due
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -163,6 +163,7 @@ def test_round_reads_little_of_a_long_backlog(lane: str) -> None:
         "ageing_s": 10.0,
         "again_s": 1.0,
         "again_cap_s": 2.0,
+        "gates": store.GATES,
     }
     with connection.cursor() as cursor:
         cursor.execute("analyze workflows_activation")
@@ -267,10 +268,10 @@ def test_due_work_is_counted_no_further_than_asked(lane: str) -> None:
     queue(lane, count=10, waited_s=-60)
 
     assert [due.count_due(lane=lane, limit=limit) for limit in (10, 50, 100)] == [10, 50, 60]
-    gate = admission.Gate(count=lambda name, limit: due.count_due(lane=name, limit=limit))
-    gate.admit(lane, limit=61)
+    room = lane_room.Room(count=lambda name, limit: due.count_due(lane=name, limit=limit))
+    room.ask(lane, limit=61)
     with pytest.raises(LaneFull):
-        admission.Gate(count=lambda name, limit: due.count_due(lane=name, limit=limit)).admit(lane, limit=60)
+        lane_room.Room(count=lambda name, limit: due.count_due(lane=name, limit=limit)).ask(lane, limit=60)
 
 
 def test_waiting_run_says_how_many_of_its_kind_are_before_it() -> None:

@@ -14,7 +14,19 @@ from psycopg import sql
 
 from tests.flows.driving import call, publish
 from workflows import statements
-from workflows.models import Activation, DeadLetter, Fanout, Incident, IncidentHour, Item, Run, WorkflowVersion
+from workflows.models import (
+    Activation,
+    DeadLetter,
+    Fanout,
+    Gate,
+    Incident,
+    IncidentHour,
+    Item,
+    Run,
+    RunSlot,
+    WorkflowVersion,
+)
+from workflows.store import GATES
 
 pytestmark = pytest.mark.usefixtures("full_tables")
 
@@ -28,6 +40,8 @@ HOT_TABLES = {
     "workflows_deadletter",
     "workflows_incident",
     "workflows_incidenthour",
+    "workflows_gate",
+    "workflows_runslot",
     "audit_event",
     "workflows_slot",
 }
@@ -66,11 +80,18 @@ def full_tables(database: None) -> Iterator[None]:
             Item(run_id=MAP_RUN, step="map", index=index, value=index, due_at=NOW if index % 100 == 0 else None)
             for index in range(2 * ROWS)
         )
+        Gate.objects.bulk_create(
+            Gate(id=UUID(int=n), workflow_name="full", kind=6, key=str(n), touched_at=NOW) for n in range(1, ROWS + 1)
+        )
+        RunSlot.objects.bulk_create(
+            RunSlot(gate_id=UUID(int=n // 2 + 1), run_id=run_id, number=1 if n % 2 else None, created_at=NOW)
+            for n, run_id in enumerate(RUNS)
+        )
         _incidents()
         with connection.cursor() as cursor:
             cursor.execute(
                 "analyze workflows_run, workflows_activation, workflows_fanout, workflows_item, workflows_step, "
-                "workflows_deadletter, workflows_incident, workflows_incidenthour"
+                "workflows_deadletter, workflows_incident, workflows_incidenthour, workflows_gate, workflows_runslot"
             )
             cursor.execute("set local plan_cache_mode = force_generic_plan")
         yield
@@ -135,6 +156,11 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
     moves = {"moves": _json(holds), "ids": ids, "steps": "[]", "events": "[]"}
     item = {"run_id": MAP_RUN, "step": "map"}
     hold = {"id": ids[0], "epoch": 1}
+    gate_id = str(UUID(int=1))
+    gates = [
+        {"id": str(UUID(int=n)), "workflow_name": "full", "kind": 6, "key": "", "version": 1, "slots": 1}
+        for n in range(1, 65)
+    ]
     return {
         "start_runs": {"version_id": 1, "runs": "[]", "entries": "[]", "wait": None},
         "take_due": {
@@ -144,10 +170,11 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
             "ageing_s": 10.5,
             "again_s": 1.5,
             "again_cap_s": 60.5,
+            "gates": GATES,
         },
         "undo_take": {**refs, "delay_s": 1.5},
         "next_due": {"lanes": ["default"]},
-        "claim": {**refs, "owner": "me", "lease_s": 15.5, "is_alone": True},
+        "claim": {**refs, "owner": "me", "lease_s": 15.5, "is_alone": True, "gates": GATES},
         "advance": moves,
         "finish": moves,
         "retry_later": moves,
@@ -172,6 +199,18 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         "wake_line": {"limits": ["full"], "most": size},
         "slots_leaked": {},
         "limit_names": {},
+        "hold_gates": {"gates": _json(gates[:size])},
+        "take_turn": {
+            "id": gate_id,
+            "workflow": "full",
+            "kind": 5,
+            "key": "",
+            "interval_s": 1.5,
+            "tolerance_s": 0.5,
+            "may_refuse": True,
+        },
+        "find_admissible": {"gates": [gate["id"] for gate in gates[:size]], "limit": 16},
+        "lock_start_key": {"key": "full", "wait": None},
     }
 
 

@@ -81,7 +81,7 @@ def test_step_without_room_waits_in_line_and_says_for_what() -> None:
     assert line(name) == waiting
     (wait,) = inspection.waits_of(Run.objects.get(id=waiting[1]))
     assert (wait.reason, wait.object_kind, wait.object_name) == (WaitReason.LIMIT, "limit", name)
-    assert wait.place == capacity.Place(position=2, held=1, capacity=1)
+    assert wait.line == capacity.Place(position=2, held=1, capacity=1)
     assert wait.attempt == 1
 
 

@@ -45,7 +45,7 @@ def test_api_says_who_has_it_and_who_waits(full: str) -> None:
     listed = client("runs:read").get("/api/v1/limits").json()["results"]
     assert full in [one["name"] for one in listed]
     run = client("runs:read").get(f"/api/v1/runs/{answer['line'][1]['run']}").json()
-    assert run["waits"][0]["place"] == {"position": 2, "held": 1, "capacity": 1}
+    assert run["waits"][0]["line"] == {"position": 2, "held": 1, "capacity": 1}
 
 
 def test_api_makes_changes_and_deletes() -> None:

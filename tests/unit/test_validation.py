@@ -183,7 +183,7 @@ def test_problem_says_where_and_what_would_be_right(step: str, path: str, messag
         ("name: x\nsteps: [a]", "$.steps", "must be a mapping, not a list"),
         ("name: x\nsteps: {Bad-Id: {uses: set}}", "$.steps['Bad-Id']", "cannot be a name"),
         ("name: x\nsteps: {in: {uses: set}}", "$.steps.in", "word of the expression language"),
-        ("name: x\nsteps: {a: {uses: set}}\nconcurrency: 1", "$.concurrency", "no key"),
+        ("name: x\nsteps: {a: {uses: set}}\nparallelism: 1", "$.parallelism", "no key"),
         ("name: x\nsteps: {a: {uses: set}}\ndeadline: 0", "$.deadline", "longer than nothing"),
         (
             "name: x\nsteps: {a: {uses: set}}\ndefaults: {retry: {first: x}}",

@@ -55,6 +55,8 @@ class Starting:
         except WorkflowError as error:
             return self._page(request, workflow, form=form, problems=(_told(error),), status=409)
         text = "Run started." if started.is_new else "This form had started the run already: here it is."
+        if started.joined:
+            text = f"The run below stands for this start, by its {started.joined}."
         messages.success(request, text)
         return HttpResponseRedirect(reverse("admin:workflows_run_change", args=(started.run_id,)))
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from itertools import groupby
 
 from workflows.core.states import WaitReason
+from workflows.places import gate_words
 from workflows.templatetags.workflow_display import span, words
 from workflows.timeline import Story, Wait
 
@@ -48,17 +49,24 @@ def _sentence(story: Story, *, waits: Sequence[Wait], now: datetime) -> Sentence
         case WaitReason.RETRY:
             text = f"attempt {wait.attempt} {_begins(due)}"
             return Sentence(wait.step, "retrying", text + _cause(story, step=wait.step))
-        case WaitReason.DELAYED:
+        case WaitReason.DELAYED | WaitReason.DELAYED_ENTRY:
             return Sentence(wait.step, "waiting", f"was told to wait; its start {_begins(due)}")
         case WaitReason.ITEMS:
             text = f"waits for items whose next attempt {_begins(due)}"
             return Sentence(wait.step, "waiting", text)
-        case WaitReason.LIMIT if wait.place is not None:
-            place = wait.place
+        case WaitReason.LIMIT if wait.line is not None:
+            place = wait.line
             text = f"place {place.position} in line for a slot of the limit {wait.object}"
             return Sentence(wait.step, "waiting", f"{text}: {place.held} of {place.capacity} are held")
         case _:
-            return Sentence(wait.step, "waiting", f"{_HELD[wait.reason].format(wait.object)}; asks again {_again(due)}")
+            return Sentence(wait.step, "waiting", _held(wait, due=due))
+
+
+def _held(wait: Wait, *, due: float) -> str:
+    if not wait.reason.is_gate:
+        return f"{_HELD[wait.reason].format(wait.object)}; asks again {_again(due)}"
+    told = gate_words(reason=wait.reason, key=wait.object, place=wait.place)
+    return told if wait.place is not None else f"{told}; looks again {_again(due)}"
 
 
 def _begins(seconds: float) -> str:

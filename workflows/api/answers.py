@@ -12,6 +12,7 @@ _TEXTS = {
     404: "There is no such thing.",
     409: "Its state does not allow that.",
     422: "The request is well-formed and wrong.",
+    429: "Its key has had as many starts as its rate limit allows: see Retry-After.",
 }
 
 

@@ -120,9 +120,13 @@ class StartedSerializer(serializers.Serializer[Any]):
     started_by = serializers.CharField(help_text="The actor, as kind:id.")
     priority = serializers.IntegerField()
     created_at = serializers.DateTimeField()
+    joined = serializers.CharField(
+        allow_blank=True,
+        help_text="`batch`, `debounce` or `singleton`: the run of another start stands for this one. Else empty.",
+    )
 
 
-def started_answer(run: Run) -> dict[str, object]:
+def started_answer(run: Run, *, joined: str = "") -> dict[str, object]:
     """This will give the answer that StartedSerializer documents."""
     return {
         "id": run.id,
@@ -132,6 +136,7 @@ def started_answer(run: Run) -> dict[str, object]:
         "started_by": run.started_by,
         "priority": run.priority,
         "created_at": run.created_at,
+        "joined": joined,
     }
 
 
@@ -160,7 +165,18 @@ class RunSerializer(serializers.ModelSerializer[Run]):
 
 
 class PlaceSerializer(serializers.Serializer[Any]):
-    """Where somebody stands in the line of a limit, and how full it is."""
+    """Where a run stands in the line for a slot, and who has the slots."""
+
+    position = serializers.IntegerField(help_text="From 1: next.")
+    waiting = serializers.IntegerField(help_text="How many wait there in all.")
+    limit = serializers.IntegerField()
+    holders = serializers.ListField(
+        child=serializers.UUIDField(), help_text="Up to 10 runs; the end of one lets it in."
+    )
+
+
+class LineSerializer(serializers.Serializer[Any]):
+    """Where a step stands in the line of a limit, and how full it is."""
 
     position = serializers.IntegerField(help_text="Counts from 1.")
     held = serializers.IntegerField()
@@ -171,14 +187,20 @@ class WaitSerializer(serializers.Serializer[Any]):
     """Why a run is not further on at one place; after `due_at` the engine acts by itself."""
 
     step = serializers.CharField()
-    reason = serializers.CharField(help_text="`worker`, `running`, `retry`, `items`, `limit`, `rate` or `breaker`.")
-    object_kind = serializers.CharField(help_text="`lane`, `worker`, `attempt`, `items`, `limit` or `connection`.")
+    reason = serializers.CharField(
+        help_text="`worker`, `running`, `retry`, `items`, `delayed`, `delayed_entry`, `limit`, `rate`, `breaker`, "
+        "`concurrency`, `throttle`, `debounce` or `batch`."
+    )
+    object_kind = serializers.CharField(
+        help_text="`lane`, `worker`, `attempt`, `items`, `start`, `limit`, `connection` or `key`."
+    )
     object_name = serializers.CharField()
     is_running = serializers.BooleanField()
     since = serializers.DateTimeField()
-    due_at = serializers.DateTimeField()
+    due_at = serializers.DateTimeField(allow_null=True, help_text="Null: only the end of another run lets it in.")
     attempt = serializers.IntegerField()
-    place = PlaceSerializer(allow_null=True, help_text="Where a limit is waited for.")
+    place = PlaceSerializer(allow_null=True, help_text="Where a run waits to be let in.")
+    line = LineSerializer(allow_null=True, help_text="Where a limit is waited for.")
 
 
 class RunDetailSerializer(RunSerializer):

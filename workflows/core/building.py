@@ -5,6 +5,7 @@ from typing import Any
 
 from workflows.core.definition import Definition, Jitter, JsonObject, JsonValue, RetryPolicy, StepDefinition
 from workflows.core.durations import parse_duration
+from workflows.core.flow_control import restore_flow_control
 from workflows.core.states import FailureKind, JoinRule
 from workflows.core.templates import sole_source
 
@@ -26,6 +27,7 @@ def restore_definition(document: JsonObject) -> Definition:
         output=checked.get("output"),
         fairness_key=fairness.get("key"),
         fairness_weight=float(fairness.get("weight", 1.0)),
+        flow=restore_flow_control(checked),
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from workflows.core.flow_control import FlowControl
 from workflows.core.states import FailureKind, JoinRule
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
@@ -76,6 +77,7 @@ class Definition:
     deadline_s: float | None = None
     fairness_key: JsonValue = None
     fairness_weight: float = 1.0
+    flow: FlowControl | None = None
 
     def step(self, *, step_id: str) -> StepDefinition:
         """This will find a step by its id. Raises KeyError when there is none."""

@@ -35,6 +35,11 @@ OBJECT_KINDS: Mapping[WaitReason, str] = {
     WaitReason.LIMIT: "limit",
     WaitReason.RATE: "connection",
     WaitReason.BREAKER: "connection",
+    WaitReason.CONCURRENCY: "key",
+    WaitReason.THROTTLE: "key",
+    WaitReason.DEBOUNCE: "key",
+    WaitReason.BATCH: "key",
+    WaitReason.DELAYED_ENTRY: "start",
 }
 """What kind of thing the object of a wait is."""
 

@@ -67,6 +67,28 @@ class WaitReason(StrEnum):
     RATE = "rate"
     BREAKER = "breaker"
     DELAYED = "delayed"
+    CONCURRENCY = "concurrency"
+    THROTTLE = "throttle"
+    DEBOUNCE = "debounce"
+    BATCH = "batch"
+    DELAYED_ENTRY = "delayed_entry"
+    """Like DELAYED, but the run asks its gates then."""
+
+    @property
+    def is_gate(self) -> bool:
+        """This will tell whether the run has not been let in yet: no worker may have it."""
+        return self in _GATES
+
+
+_GATES = frozenset(
+    {
+        WaitReason.CONCURRENCY,
+        WaitReason.THROTTLE,
+        WaitReason.DEBOUNCE,
+        WaitReason.BATCH,
+        WaitReason.DELAYED_ENTRY,
+    }
+)
 
 
 class FailureKind(StrEnum):

@@ -64,7 +64,7 @@ class Order:
         is_full = len(answer.dues) >= ask.room
         self._shares.note(
             ask.lane,
-            taken=[(one.fairness_key, one.fairness_weight) for one in answer.dues],
+            taken=[(one.fairness_key, one.fairness_weight) for one in answer.dues if not one.is_gated],
             is_drained=not (is_full or is_cut or ask.before != START),
         )
         return is_full or is_cut

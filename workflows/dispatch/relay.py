@@ -5,22 +5,24 @@ row is taken by one of them. Nothing is held in memory, so it may be killed at a
 """
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import structlog
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from workflows import plans, store
+from workflows import operations, plans, store
 from workflows.dispatch import canvas, sweeps
 from workflows.dispatch.doorbell import Doorbell
 from workflows.dispatch.order import Order, Round
 from workflows.dispatch.publisher import Publisher
 from workflows.plans import Program
+from workflows.store import Due
 
 log = structlog.get_logger(__name__)
 _UNSENT_AGAIN_S = 1.0
 _SWEEP_EVERY_S = 1.0
+_SWEEP_GATES_EVERY_S = 60.0
 _AWAY_S = 0.5
 _BLOCKED_S = 0.02
 _GATHER_S = 0.004  # under load: what becomes due meanwhile shares messages
@@ -33,12 +35,22 @@ def dispatch_due(publisher: Publisher, *, order: Order, rooms: Mapping[str, int]
     if not dues:
         return taken
     programs = _programs({due.version_id for due in dues})
-    readable = [due for due in dues if due.version_id in programs]
+    readable = [due for due in dues if due.version_id in programs and not due.is_gated]
+    _admit(dues)
     unsent = publisher.send(canvas.parcels(readable, programs=programs))
     if unsent:
         log.warning("dispatch_undone", activations=len(unsent), again_in_s=_UNSENT_AGAIN_S)
         store.undo_take(refs=unsent, delay_s=_UNSENT_AGAIN_S)
     return taken
+
+
+def _admit(dues: Sequence[Due]) -> None:
+    """Runs whose time at a gate has come; one that cannot go on is due again, and holds up no other."""
+    for run_id in dict.fromkeys(due.run_id for due in dues if due.is_gated):
+        try:
+            operations.admit_due(run_id=run_id, now=timezone.now())
+        except Exception:  # whatever is wrong with it, the others must go on
+            log.exception("admission_failed", run_id=str(run_id))
 
 
 def _programs(version_ids: Collection[int]) -> Mapping[int, Program]:
@@ -57,7 +69,7 @@ def _programs(version_ids: Collection[int]) -> Mapping[int, Program]:
 def run(*, publisher: Publisher, doorbell: Doorbell, is_stopping: Callable[[], bool]) -> None:
     """This will dispatch until told to stop. A lost database or broker is waited for, not died of."""
     order = Order()
-    swept_at = 0.0
+    swept_at = gates_swept_at = 0.0
     while not is_stopping():
         try:
             rooms = publisher.rooms()
@@ -67,6 +79,9 @@ def run(*, publisher: Publisher, doorbell: Doorbell, is_stopping: Callable[[], b
             if time.monotonic() - swept_at >= _SWEEP_EVERY_S:
                 sweeps.sweep(now=timezone.now())
                 swept_at = time.monotonic()
+            if time.monotonic() - gates_swept_at >= _SWEEP_GATES_EVERY_S:
+                sweeps.sweep_gates(now=timezone.now())
+                gates_swept_at = time.monotonic()
             if not taken.has_more:
                 publisher.look_ahead()
                 if not doorbell.is_ringing():

@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from workflows import queries
-from workflows.operations import endings, incidents, limits, poison
+from workflows.operations import endings, gate_sweeps, incidents, limits, poison
 
 log = structlog.get_logger(__name__)
 
@@ -22,3 +22,9 @@ def sweep(*, now: datetime) -> int:
     incidents.sweep(now=now)
     limits.mend()
     return len(expired)
+
+
+def sweep_gates(*, now: datetime) -> None:
+    """This will tidy up the gates of flow control; safe beside other sweeps."""
+    gate_sweeps.free_lost_slots(now=now)
+    gate_sweeps.sweep_gates(now=now)

@@ -66,8 +66,9 @@ class Cursor:
 
     @property
     def is_whole_run(self) -> bool:
-        """This will tell whether this worker has seen the whole run, from its first step on, without failure."""
-        return self.program.plan.is_straight and self.claim.position == 0 and not self.has_failed
+        """This will tell whether this worker has seen the whole run, without failure, and nothing hangs on its end."""
+        is_alone = self.program.plan.is_straight and not self.program.takes_slots
+        return is_alone and self.claim.position == 0 and not self.has_failed
 
     def step_context(self, *, now: datetime, index: int | None = None, attempt: int | None = None) -> StepContext:
         """This will say to a step who calls it, and how long it may take."""

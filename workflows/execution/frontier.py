@@ -24,7 +24,7 @@ from workflows.execution import dead_letters, ends
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.ends import StepEnd
 from workflows.models import Activation, Run, Step
-from workflows.operations import trials
+from workflows.operations import slots, trials
 from workflows.store import StepRow
 
 log = structlog.get_logger(__name__)
@@ -175,6 +175,8 @@ def _close(cursor: Cursor, *, state: RunState, at: datetime) -> None:
         dead_letters.bury_run(cursor, error=close.own_error, at=at)
     elif cursor.claim.round and close.columns["state"] == RunState.SUCCEEDED:
         trials.succeed_run(run_id=cursor.claim.run_id, at=at)
+    if cursor.program.takes_slots:
+        slots.hand_on(slots.leave(cursor.claim.run_id), now=at)
 
 
 def _start(cursor: Cursor, *, follows: Advance, at: datetime) -> Sequence[Cursor]:

@@ -13,11 +13,13 @@ from workflows.operations.poison import discard_message
 from workflows.operations.publishing import check, publish, set_enabled
 from workflows.operations.repairs import discard_dead_letter, requeue_dead_letter
 from workflows.operations.starting import Start, Started, start_run, start_runs
+from workflows.operations.waiting import admit_due
 
 __all__ = [
     "Outcome",
     "Start",
     "Started",
+    "admit_due",
     "assign_incident",
     "cancel_run",
     "check",

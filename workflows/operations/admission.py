@@ -1,55 +1,258 @@
-"""Refuses starts into a lane that has far too much to do already, before the database suffers; it queues nothing.
+"""Starts of workflows with flow control: asks the gates before a run begins, in the same transaction.
 
-What waits is not counted for each request: a count buys room for a tenth of what is missing to the limit, and a full
-lane is not counted again for a second. So each process may pass the limit a little, and an idle system pays nothing.
+Order: idempotency key, rate limit, batch or debounce, singleton, throttle, concurrency. A start that comes again with
+its key asks no gate; one that leads to no run consumes nothing. A delayed start asks all but the rate limit later.
 """
 
-import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 import structlog
-from django.conf import settings
+from django.db import OperationalError, transaction
 
-from workflows import due
-from workflows.errors import LaneFull
+from audit.events import Actor
+from workflows import gate_store, statements, store
+from workflows.core.definition import JsonValue
+from workflows.core.flow_control import GateKind
+from workflows.core.problems import Problem
+from workflows.core.states import RunState, WaitReason
+from workflows.errors import InputInvalid, StartKeyReused, StartRateLimited
+from workflows.flow import FlowProgram, Gates, KeyFailed, context_of
+from workflows.gate_models import JoinedStart
+from workflows.models import Run
+from workflows.operations import gathering, slots
+from workflows.operations.passing import Entrant, SingletonTaken, go_on
+from workflows.operations.patience import between_steps
+from workflows.plans import Program
+from workflows.store import EntryRow, RunRow
 
 log = structlog.get_logger(__name__)
-_SHARE = 10
-_MOST = 1_000
-_FULL_S = 1.0
 
 
-class Gate:
-    """The room that this process knows of. `count` gives what waits in a lane, counting no further than a limit."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admitted:
+    """The run that stands for a start. `joined` names the rule by which it is one that another start began."""
 
-    def __init__(self, *, count: Callable[[str, int], int], clock: Callable[[], float] = time.monotonic) -> None:
-        self._count = count
-        self._clock = clock
-        self._room: dict[str, int] = {}
-        self._full_until: dict[str, float] = {}
-
-    def admit(self, lane: str, *, limit: int) -> None:
-        """This will let one more run into a lane. Raises LaneFull when `limit` or more segments wait there."""
-        if self._clock() < self._full_until.get(lane, 0.0):
-            raise LaneFull(lane=lane, limit=limit)
-        room = self._room.get(lane, 0)
-        if room <= 0:
-            room = self._find_room(lane, limit=limit)
-        self._room[lane] = room - 1
-
-    def _find_room(self, lane: str, *, limit: int) -> int:
-        waiting = self._count(lane, limit)
-        if waiting >= limit:
-            self._full_until[lane] = self._clock() + _FULL_S
-            log.warning("lane_full", lane=lane, limit=limit)
-            raise LaneFull(lane=lane, limit=limit)
-        return max(1, min(_MOST, (limit - waiting) // _SHARE))
+    run_id: UUID
+    is_new: bool
+    joined: str = ""
+    state: RunState = RunState.RUNNING
+    is_repeated: bool = False
 
 
-_gate = Gate(count=lambda lane, limit: due.count_due(lane=lane, limit=limit))
+@dataclass(frozen=True, slots=True)
+class _Arrival:
+    """A start with its gates."""
+
+    row: RunRow
+    entries: Sequence[EntryRow]
+    gates: Gates
 
 
-def admit(lane: str) -> None:
-    """This will let one more run into a lane, by the limit of the settings. Raises LaneFull."""
-    if settings.API_LANE_LIMIT:
-        _gate.admit(lane, limit=settings.API_LANE_LIMIT)
+class _VersionIsOld(Exception):
+    """A newer version was published, or the workflow disabled, since the caller looked; nothing has begun."""
+
+
+class _KeyInUse(Exception):
+    """Another transaction has used one of the keys for too long; `error` says so."""
+
+    def __init__(self, error: OperationalError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def are_known(keys: Collection[str | None]) -> bool:
+    """This will tell whether starts with these keys have all been answered before; one without a key never has."""
+    if None in keys:
+        return False
+    unknown = set(keys) - set(Run.objects.filter(start_key__in=keys).values_list("start_key", flat=True))
+    return not unknown - set(JoinedStart.objects.filter(start_key__in=unknown).values_list("start_key", flat=True))
+
+
+def admit(
+    program: Program,
+    *,
+    rows: Sequence[RunRow],
+    entries: Sequence[EntryRow],
+    actor: Actor,
+    now: datetime,
+    key_wait_ms: int | None = None,
+) -> Sequence[Admitted] | None:
+    """This will let starts in, have them wait, or have them join a run: all of them or none, in their order.
+
+    None: the version is not the newest that may be started, and nothing has begun. Raises InputInvalid when a key
+    cannot be computed, StartRateLimited, ConcurrencyReached, StartKeyReused, and OperationalError when another
+    transaction uses a key for longer than `key_wait_ms`.
+    """
+    assert program.flow is not None, "without flow control there is nothing to ask"
+    entries_of: dict[str, list[EntryRow]] = defaultdict(list)
+    for entry in entries:
+        entries_of[entry["run_id"]].append(entry)
+    arrivals = [
+        _Arrival(row, entries_of[row["id"]], gates)
+        for row, gates in zip(rows, _all_gates(program, program.flow, rows=rows), strict=True)
+    ]
+    try:
+        answers = between_steps(
+            lambda: _admit_all(program, arrivals=arrivals, actor=actor, now=now, key_wait_ms=key_wait_ms)
+        )
+    except _VersionIsOld:
+        return None
+    except _KeyInUse as in_use:
+        raise in_use.error from in_use.error.__cause__
+    admitted: list[Admitted] = []
+    for answer in answers:
+        if isinstance(answer, StartRateLimited):  # counted in the transaction that is over
+            raise answer
+        admitted.append(answer)
+    return admitted
+
+
+def _all_gates(program: Program, flow: FlowProgram, *, rows: Sequence[RunRow]) -> Sequence[Gates]:
+    found: list[Gates] = []
+    problems: list[Problem] = []
+    gathers = flow.control.batch is not None or flow.control.debounce is not None
+    for row in rows:
+        if gathers and row["start_at"] is not None:
+            hint = "start it when the time has come, or without batch and debounce"
+            problems.append(Problem("start_at", "starts that are gathered into one run cannot be delayed", hint))
+        try:
+            found.append(flow.gates(context_of(run=_run_fields(program, row), value=row["input"])))
+        except KeyFailed as failed:
+            problems.extend(failed.problems)
+    if problems:
+        raise InputInvalid(problems)
+    return found
+
+
+def _run_fields(program: Program, row: RunRow) -> Mapping[str, object]:
+    return {
+        "id": row["id"],
+        "workflow": program.workflow_name,
+        "version": program.number,
+        "correlation_id": row["correlation_id"],
+        "started_at": row["created_at"],
+    }
+
+
+def _admit_all(
+    program: Program, *, arrivals: Sequence[_Arrival], actor: Actor, now: datetime, key_wait_ms: int | None
+) -> Sequence[Admitted | StartRateLimited]:
+    _lock_keys({arrival.row["start_key"] for arrival in arrivals}, wait_ms=key_wait_ms)
+    if len(arrivals) == 1:
+        return [_admit(program, arrivals[0], actor=actor, now=now)]
+    _hold_all(program, arrivals=arrivals)
+    answers: list[Admitted] = []
+    for arrival in arrivals:
+        answer = _admit(program, arrival, actor=actor, now=now)
+        if isinstance(answer, StartRateLimited):
+            raise answer
+        answers.append(answer)
+    return answers
+
+
+def _lock_keys(keys: Collection[str | None], *, wait_ms: int | None) -> None:
+    wait = None if wait_ms is None else f"{wait_ms}ms"
+    try:
+        for key in sorted(key for key in keys if key is not None):
+            statements.run("lock_start_key", {"key": key, "wait": wait})
+    except OperationalError as error:
+        raise _KeyInUse(error) from error
+
+
+def _hold_all(program: Program, *, arrivals: Sequence[_Arrival]) -> None:
+    """Several starts lock all gates they may need before the first one passes any, in the one order there is."""
+    keys = {key.id: key for arrival in arrivals for key in arrival.gates.every}
+    gate_store.hold_gates(list(keys.values()), workflow=program.workflow_name, version=program.number)
+
+
+def _admit(program: Program, arrival: _Arrival, *, actor: Actor, now: datetime) -> Admitted | StartRateLimited:
+    earlier = _find_earlier(arrival.row)
+    if earlier is not None:
+        return earlier
+    try:
+        with transaction.atomic():
+            return _rate_limited(program, arrival) or _enter(program, arrival, actor=actor, now=now)
+    except SingletonTaken as taken:
+        if arrival.row["start_key"] is not None:
+            gathering.note_join(
+                taken.run_id, how=GateKind.SINGLETON, position=0, row=arrival.row, value=None, has_key=True
+            )
+        return Admitted(run_id=taken.run_id, is_new=False, joined=GateKind.SINGLETON.word)
+
+
+def _enter(program: Program, arrival: _Arrival, *, actor: Actor, now: datetime) -> Admitted:
+    entrant = Entrant(
+        run_id=UUID(arrival.row["id"]),
+        program=program,
+        gates=arrival.gates,
+        correlation_id=arrival.row["correlation_id"],
+        has_caller=True,
+        is_held=False,
+    )
+    if gathering.gathering_gate(arrival.gates) is not None:
+        return _gather(entrant, arrival=arrival, actor=actor, now=now)
+    _begin(arrival)
+    start_at = arrival.row["start_at"]
+    if start_at is not None:
+        due_at = datetime.fromisoformat(start_at)
+        slots.hold_back(entrant.run_id, reason=WaitReason.DELAYED_ENTRY, about="", due_at=due_at)
+        return Admitted(run_id=entrant.run_id, is_new=True)
+    return Admitted(run_id=entrant.run_id, is_new=True, state=go_on(entrant, after=0, now=now))
+
+
+def _find_earlier(row: RunRow) -> Admitted | None:
+    """What the same key was answered with. Raises StartKeyReused."""
+    key = row["start_key"]
+    if key is None:
+        return None
+    begun = Run.objects.filter(start_key=key).only("id", "start_digest").first()
+    joined = JoinedStart.objects.filter(start_key=key).first() if begun is None else None
+    found = begun or joined
+    if found is not None and found.start_digest != row["start_digest"]:
+        raise StartKeyReused(key)
+    if begun is not None:
+        return Admitted(run_id=begun.id, is_new=False, is_repeated=True)
+    if joined is not None:
+        return Admitted(run_id=joined.run_id, is_new=False, joined=joined.how, is_repeated=True)
+    return None
+
+
+def _rate_limited(program: Program, arrival: _Arrival) -> StartRateLimited | None:
+    key = arrival.gates.rate_limit
+    assert program.flow is not None, "it has gates"
+    rule = program.flow.control.rate_limit
+    if key is None or rule is None:
+        return None
+    turn = gate_store.take_turn(key, workflow=program.workflow_name, rate=rule.rate, may_refuse=True)
+    if not turn.is_refused:
+        return None
+    log.warning("start_refused", workflow=program.workflow_name, key=key.key, again_in_s=turn.wait_s)
+    return StartRateLimited(workflow=program.workflow_name, key=key.key, again_in_s=turn.wait_s)
+
+
+def _gather(entrant: Entrant, *, arrival: _Arrival, actor: Actor, now: datetime) -> Admitted:
+    key = gathering.gathering_gate(arrival.gates)
+    assert key is not None, "there is a gate to gather at"
+    row, value = arrival.row, arrival.row["input"]
+    gate = gathering.hold(key, program=entrant.program)
+    run = gathering.find_open(gate, key=key)
+    if run is not None:
+        gathering.join(run, gate=gate, program=entrant.program, key=key, row=row, value=value, actor=actor, now=now)
+        return Admitted(run_id=run.id, is_new=False, joined=key.kind.word)
+    items: JsonValue = {"items": []}
+    _begin(_Arrival(row if arrival.gates.batch is None else {**row, "input": items}, arrival.entries, arrival.gates))
+    state = gathering.open_run(entrant, key=key, row=row, value=value, now=now)
+    return Admitted(run_id=entrant.run_id, is_new=True, state=state)
+
+
+def _begin(arrival: _Arrival) -> None:
+    """Store the run. Its key is free here, unless a workflow without flow control takes it at this moment."""
+    begun = store.start_runs(version_id=arrival.row["version_id"], runs=[arrival.row], entries=arrival.entries)
+    if begun is None:
+        raise _VersionIsOld
+    if not begun:
+        raise StartKeyReused(str(arrival.row["start_key"]))

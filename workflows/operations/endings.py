@@ -3,33 +3,28 @@
 The activations go with the run: a result that arrives later finds its lease gone, is recorded and changes nothing.
 """
 
-import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
 from uuid import UUID
 
-import psycopg
-from django.db import OperationalError, transaction
+from django.db import transaction
 
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
 from workflows import plans, store
 from workflows.core.definition import JsonObject
 from workflows.core.outcome import LOST
-from workflows.core.states import ItemState, RunState, StepState
+from workflows.core.states import ItemState, RunState, StepState, TrialState
 from workflows.errors import RunEnded, UnknownRun
-from workflows.models import Activation, Item, Run, Step
-from workflows.operations import burials, limits, trials
+from workflows.models import Activation, DeadLetter, Item, Run, Step
+from workflows.operations import burials, limits, slots, trials
 from workflows.operations.burials import Burial
 from workflows.operations.incidents import ENGINE, Cause
+from workflows.operations.patience import between_steps
 
-_Result = TypeVar("_Result")
 _UNKNOWN: JsonObject = {"kind": LOST.kind.value, "message": LOST.message}
-_PATIENCE_S = 5.0
-_PAUSE_S = 0.005
 
 
 def cancel_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str = "") -> Run:
@@ -47,11 +42,10 @@ def cancel_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str = "") -
             return run
         if run.state != RunState.RUNNING:
             raise RunEnded(run_id=run_id, state=run.state)
-        _end(run, state=RunState.CANCELLED, error=error, actor=actor, now=now)
-        trials.give_up_run(run_id=run_id, at=now)
+        end(run, state=RunState.CANCELLED, error=error, actor=actor, now=now)
         return run
 
-    return _between_steps(cancel)
+    return between_steps(cancel)
 
 
 def expire_run(*, run_id: UUID, now: datetime) -> bool:
@@ -66,44 +60,22 @@ def expire_run(*, run_id: UUID, now: datetime) -> bool:
             "message": f"did not end before its deadline {run.deadline_at.isoformat()}",
             "step": None,
         }
-        stopped = _end(run, state=RunState.FAILED, error=error, actor=ENGINE, now=now)
-        burials.bury([_burial(run, error=error, stopped=stopped, now=now)])
+        end(run, state=RunState.FAILED, error=error, actor=ENGINE, now=now)
         return True
 
-    return _between_steps(expire)
+    return between_steps(expire)
 
 
-def _between_steps(act: Callable[[], _Result]) -> _Result:
-    """Act in a transaction, again and again until no worker is committing a step of the run at the same moment.
+def end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> None:
+    """This will end a running run that the transaction has locked; raises OperationalError when a worker is at it."""
+    slots.hand_on(stop(run, state=state, error=error, actor=actor, now=now), now=now)
 
-    A worker that ends a run takes the activation first and then the run, we the other way round: it goes first.
+
+def stop(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> Collection[UUID]:
+    """This will end a run like `end`, but keep its slots free; gives their gates, for `slots.hand_on`.
+
+    A run that failed is buried; of one that was cancelled nobody waits any more for what was requeued.
     """
-    give_up_at = time.monotonic() + _PATIENCE_S
-    while True:
-        try:
-            with transaction.atomic():
-                return act()
-        except OperationalError as error:
-            is_busy = isinstance(error.__cause__, psycopg.errors.LockNotAvailable)
-            if not is_busy or time.monotonic() > give_up_at:
-                raise
-        time.sleep(_PAUSE_S)
-
-
-def _burial(run: Run, *, error: JsonObject, stopped: Sequence[str], now: datetime) -> Burial:
-    return Burial(
-        run_id=run.id,
-        correlation_id=run.correlation_id,
-        cause=Cause(workflow_name=run.workflow_name, step="", kind=str(error["kind"]), message=str(error["message"])),
-        index=None,
-        payload={"stopped_steps": list(stopped)},
-        attempts=1,
-        round=run.round,
-        at=now,
-    )
-
-
-def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> Sequence[str]:
     stopped = _stop_activations(run, now=now)
     freed = _limits_of(run, steps=stopped)
     if freed:
@@ -126,7 +98,33 @@ def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: dat
             },
         )
     )
-    return stopped
+    if state is RunState.CANCELLED:
+        _give_up_trials(run, now=now)
+    else:
+        burials.bury([_burial(run, error=error, stopped=stopped, now=now)])
+    if plans.program_of(run.version_id).takes_slots:
+        return slots.leave(run.id, is_patient=False)
+    return ()
+
+
+def _give_up_trials(run: Run, *, now: datetime) -> None:
+    """Only what was requeued before has trials; they are not waited for, because this may happen inside a gate."""
+    if run.round:
+        list(DeadLetter.objects.select_for_update(nowait=True).filter(run_id=run.id, trial=TrialState.PENDING))
+        trials.give_up_run(run_id=run.id, at=now)
+
+
+def _burial(run: Run, *, error: JsonObject, stopped: Sequence[str], now: datetime) -> Burial:
+    return Burial(
+        run_id=run.id,
+        correlation_id=run.correlation_id,
+        cause=Cause(workflow_name=run.workflow_name, step="", kind=str(error["kind"]), message=str(error["message"])),
+        index=None,
+        payload={"stopped_steps": list(stopped)},
+        attempts=1,
+        round=run.round,
+        at=now,
+    )
 
 
 def _limits_of(run: Run, *, steps: Collection[str]) -> list[str]:

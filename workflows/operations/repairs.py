@@ -12,7 +12,7 @@ from workflows.core.definition import JsonValue
 from workflows.core.states import DeadLetterState, RunState, TrialState, may_become
 from workflows.errors import DeadLetterResolved, NotRequeueable, RunEnded, UnknownDeadLetter
 from workflows.models import DeadLetter, Run
-from workflows.operations import incidents, overrides, revival, trials
+from workflows.operations import incidents, overrides, revival, trials, waiting
 from workflows.operations.revival import Comeback
 
 _DEADLINE = "deadline"
@@ -55,6 +55,7 @@ def requeue_dead_letter(
         audit.record(
             _event(EventKind.RUN_REQUEUED, letter=letter, run=run, actor=actor, now=now, revived_steps=list(revived))
         )
+        waiting.requeue(comeback, was_ended=state is not RunState.RUNNING)
         statements.run("notify", {})
     return letter
 

@@ -20,10 +20,11 @@ from workflows.core import identity, progress
 from workflows.core.definition import JsonValue
 from workflows.core.problems import Problem
 from workflows.core.progress import Entry
+from workflows.core.states import RunState
 from workflows.core.storable import holds_nul
-from workflows.errors import InputInvalid, StartKeyReused, UnknownWorkflow, WorkflowDisabled
+from workflows.errors import InputInvalid, LaneFull, StartKeyReused, UnknownWorkflow, WorkflowDisabled
 from workflows.models import Run, WorkflowVersion
-from workflows.operations import admission
+from workflows.operations import admission, lane_room
 from workflows.operations.fairness import Share, share_of
 from workflows.plans import Program
 from workflows.store import EntryRow, RunRow
@@ -54,10 +55,17 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A run that exists now. `is_new` False: its key was used before for the same request."""
+    """A run that exists now. `is_new` False: its key was used before for the same request.
+
+    `joined` names the rule (`batch`, `debounce`, `singleton`) by which another start's run stands for this one;
+    `is_repeated`: it did so before.
+    """
 
     run_id: UUID
     is_new: bool
+    joined: str = ""
+    state: RunState = RunState.RUNNING
+    is_repeated: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +101,9 @@ def start_runs(
 ) -> Sequence[Started]:
     """This will start runs of the newest version, all or none, in their order.
 
-    Raises UnknownWorkflow, WorkflowDisabled, InputInvalid, StartKeyReused, and, when `is_limited`, LaneFull when too
-    much waits already in a lane they begin in. Inside the caller's
+    Raises UnknownWorkflow, WorkflowDisabled, InputInvalid, StartKeyReused, where the definition controls flow
+    StartRateLimited and ConcurrencyReached, and, when `is_limited`, LaneFull when too much waits already in a lane
+    they begin in; a start whose key is known is answered all the same. Inside the caller's
     `transaction.atomic()` the runs begin when it commits, and never when it does not.
     """
     wanted = _Wanted(starts=starts, actor=actor, now=now, is_limited=is_limited, key_wait_ms=None)
@@ -124,14 +133,39 @@ def _start_on(version_id: int, *, wanted: _Wanted) -> Sequence[Started] | None:
             return None
         raise InputInvalid(problems)
     if wanted.is_limited:
-        for lane in {program.plan.segments[entry.segment].lane for entry in _first(program)}:
-            admission.admit(lane)
+        _ask_for_room(program, starts=wanted.starts)
     rows = [_row(program, start=start, actor=wanted.actor, now=wanted.now) for start in wanted.starts]
     entries = [entry for row in rows for entry in _entries(program, run_id=row["id"])]
+    if program.flow is not None:
+        return _ask_gates(program, rows=rows, entries=entries, wanted=wanted)
     is_one_statement = len(rows) == 1 or all(row["start_key"] is None for row in rows)
     with nullcontext() if is_one_statement else transaction.atomic():
         begun = store.start_runs(version_id=version_id, runs=rows, entries=entries, wait_ms=wanted.key_wait_ms)
         return None if begun is None else _resolve(rows, begun=begun)
+
+
+def _ask_for_room(program: Program, *, starts: Sequence[Start]) -> None:
+    """Starts whose keys are known add nothing to a lane: they are looked up only when it is full. Raises LaneFull."""
+    try:
+        for lane in {program.plan.segments[entry.segment].lane for entry in _first(program)}:
+            lane_room.ask(lane)
+    except LaneFull:
+        if not admission.are_known([start.key for start in starts]):
+            raise
+
+
+def _ask_gates(
+    program: Program, *, rows: Sequence[RunRow], entries: Sequence[EntryRow], wanted: _Wanted
+) -> Sequence[Started] | None:
+    """Gates answer some starts without storing a run: so the version is checked before they are asked, too."""
+    if _newest_version(program.workflow_name) != program.version_id:
+        return None
+    admitted = admission.admit(
+        program, rows=rows, entries=entries, actor=wanted.actor, now=wanted.now, key_wait_ms=wanted.key_wait_ms
+    )
+    if admitted is None:
+        return None
+    return [Started(one.run_id, one.is_new, one.joined, one.state, one.is_repeated) for one in admitted]
 
 
 def _newest_version(name: str) -> int:

@@ -53,10 +53,10 @@ class RunViewSet(ApiViewSet):
     @extend_schema(
         request=StartSerializer,
         parameters=_HEADERS,
-        responses={201: StartedSerializer, 200: StartedSerializer, **problems(400, 404, 409, 422)},
+        responses={201: StartedSerializer, 200: StartedSerializer, **problems(400, 404, 409, 422, 429)},
     )
     def create(self, request: Request) -> Response:
-        """Start a run of a workflow's newest version: 201, or 200 when the same key started it before."""
+        """Start a run of a workflow's newest version: 201, or 200 when there is one that stands for it."""
         wanted = StartSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         workflow, actor, now = wanted.validated_data["workflow"], actor_of(request), timezone.now()
@@ -71,10 +71,10 @@ class RunViewSet(ApiViewSet):
                 key_wait_ms=idempotency.WAIT_MS,
             )
         if started.is_new:
-            run = _as_started(started.run_id, workflow=workflow, start=start, actor=actor, now=now)
+            run = _as_started(started, workflow=workflow, start=start, actor=actor, now=now)
         else:
             run = queries.get_run(run_id=started.run_id)
-        return _answer(run, is_new=started.is_new)
+        return _answer(run, started=started)
 
     def list(self, _request: Request) -> Response:
         """List runs, the newest first."""
@@ -120,25 +120,28 @@ def _start_at(wanted: StartSerializer, *, now: datetime) -> datetime | None:
         raise ValidationError({"start_at" if delay_s is None else "delay_s": [str(error)]}) from error
 
 
-def _as_started(run_id: UUID, *, workflow: str, start: operations.Start, actor: Actor, now: datetime) -> Run:
+def _as_started(
+    started: operations.Started, *, workflow: str, start: operations.Start, actor: Actor, now: datetime
+) -> Run:
     """The run as it was just stored: reading it again would only cost time."""
     return Run(
-        id=run_id,
+        id=started.run_id,
         workflow_name=workflow,
-        correlation_id=start.correlation_id or str(run_id),
+        state=started.state,
+        correlation_id=start.correlation_id or str(started.run_id),
         started_by=str(actor),
         priority=start.priority,
         created_at=now,
     )
 
 
-def _answer(run: Run, *, is_new: bool) -> Response:
+def _answer(run: Run, *, started: operations.Started) -> Response:
     headers = {correlation.HEADER: run.correlation_id, "Location": reverse("run", args=[run.id])}
-    if not is_new:
+    if not started.is_new and (started.is_repeated or not started.joined):
         headers[idempotency.REPLAYED_HEADER] = "true"
     return Response(
-        started_answer(run),
-        status=status.HTTP_201_CREATED if is_new else status.HTTP_200_OK,
+        started_answer(run, joined=started.joined),
+        status=status.HTTP_201_CREATED if started.is_new else status.HTTP_200_OK,
         headers=headers,
     )
 

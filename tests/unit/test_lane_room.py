@@ -3,7 +3,7 @@
 import pytest
 
 from workflows.errors import LaneFull
-from workflows.operations.admission import Gate
+from workflows.operations.lane_room import Room
 
 
 class Lane:
@@ -19,15 +19,15 @@ class Lane:
         self.counts += 1
         return min(self.waiting, limit)
 
-    def gate(self) -> Gate:
-        """This will be a gate that has counted nothing yet."""
-        return Gate(count=self.count, clock=lambda: self.now)
+    def room(self) -> Room:
+        """This will be room that has counted nothing yet."""
+        return Room(count=self.count, clock=lambda: self.now)
 
 
-def is_admitted(gate: Gate, *, limit: int) -> bool:
+def is_admitted(room: Room, *, limit: int) -> bool:
     """This will tell whether one more may come in."""
     try:
-        gate.admit("bulk", limit=limit)
+        room.ask("bulk", limit=limit)
     except LaneFull:
         return False
     return True
@@ -35,25 +35,25 @@ def is_admitted(gate: Gate, *, limit: int) -> bool:
 
 def test_empty_lane_is_counted_once_for_many_starts() -> None:
     lane = Lane(waiting=0)
-    gate = lane.gate()
+    room = lane.room()
 
     for _ in range(1_000):
-        gate.admit("bulk", limit=100_000)
+        room.ask("bulk", limit=100_000)
 
     assert lane.counts == 1
 
 
 def test_full_lane_refuses_without_counting_again_until_a_second_has_passed() -> None:
     lane = Lane(waiting=50)
-    gate = lane.gate()
+    room = lane.room()
     for _ in range(3):
         with pytest.raises(LaneFull):
-            gate.admit("bulk", limit=50)
+            room.ask("bulk", limit=50)
     assert lane.counts == 1
 
     lane.waiting = 10
     lane.now += 1.1
-    gate.admit("bulk", limit=50)
+    room.ask("bulk", limit=50)
 
     assert lane.counts == 2
 
@@ -61,9 +61,9 @@ def test_full_lane_refuses_without_counting_again_until_a_second_has_passed() ->
 @pytest.mark.parametrize("limit", [1, 7, 100, 5_000])
 def test_process_passes_the_limit_by_less_than_a_tenth(limit: int) -> None:
     lane = Lane(waiting=0)
-    gate = lane.gate()
+    room = lane.room()
 
-    while is_admitted(gate, limit=limit):
+    while is_admitted(room, limit=limit):
         lane.waiting += 1
 
     assert limit <= lane.waiting <= limit + max(1, limit // 10)
