@@ -40,6 +40,7 @@ def make_app(environment: env.Environment) -> Celery:
         }
     )
     app.steps["consumer"].add(DeclareQueues)
+    app.steps["worker"].add("config.io_worker:CarryOnEventLoop")  # by name: it needs Django's apps
     return app
 
 

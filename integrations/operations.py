@@ -1,7 +1,9 @@
 """What can be done with the outside: make a call, save a connection; it never calls in a transaction."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 
@@ -11,9 +13,9 @@ from django.db import transaction
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
 from audit.redaction import redacted, redacted_text
-from integrations import connections, queries, registry
+from integrations import connections, http_async, queries, registry
 from integrations.connections import ConnectionSpec
-from integrations.contract import Adapter, CallContext, ConnectionSettings
+from integrations.contract import Adapter, AsyncAdapter, CallContext, ConnectionSettings
 from integrations.errors import CallFailed, Refused, Unknown, UnknownAdapter, UnknownConnection
 from integrations.models import Connection
 
@@ -25,14 +27,36 @@ def call(*, uses: str, inputs: Mapping[str, object], connection: str | None, con
 
     Raises Refused, Unavailable, Throttled or Unknown; what an adapter did not foresee is Unknown.
     """
-    started_at = time.monotonic()
-    try:
-        output = _attempt(uses=uses, inputs=inputs, connection=connection, context=context)
-    except CallFailed as failure:
-        _report(failure, uses=uses, connection=connection, context=context, started_at=started_at)
-        raise
-    _log.debug("integration.call", outcome="succeeded", **_fields(uses, connection, context, started_at=started_at))
-    return output
+    with _reported(uses=uses, connection=connection, context=context):
+        adapter, settings = _prepared(uses=uses, inputs=inputs, connection=connection)
+        with _foreseen(adapter, uses=uses, inputs=inputs, settings=settings):
+            return adapter.call(inputs=inputs, connection=settings, context=context)
+
+
+def can_wait(uses: str) -> bool:
+    """This will tell whether `acall` knows the adapter."""
+    return registry.find_async_adapter(uses) is not None
+
+
+async def acall(*, uses: str, inputs: Mapping[str, object], connection: str | None, context: CallContext) -> object:
+    """This will do what `call` does on an event loop, for adapters of which `can_wait` is true.
+
+    What it must read from the database is read in the loop's default executor.
+    """
+    with _reported(uses=uses, connection=connection, context=context):
+        if connection is None or queries.is_fresh(connection):
+            adapter, settings = _prepared(uses=uses, inputs=inputs, connection=connection)
+        else:
+            adapter, settings = await asyncio.to_thread(_prepared, uses=uses, inputs=inputs, connection=connection)
+        if not isinstance(adapter, AsyncAdapter):
+            raise Refused(f"the adapter {uses} cannot wait on an event loop: it has no `acall`")
+        with _foreseen(adapter, uses=uses, inputs=inputs, settings=settings):
+            return await adapter.acall(inputs=inputs, connection=settings, context=context)
+
+
+async def hang_up() -> None:
+    """This will close the connections of the running event loop."""
+    await http_async.close_connections()
 
 
 def is_repeatable(*, uses: str, inputs: Mapping[str, object]) -> bool:
@@ -65,10 +89,24 @@ def save_connection(*, spec: ConnectionSpec, actor: Actor, now: datetime, correl
     return True
 
 
-def _attempt(*, uses: str, inputs: Mapping[str, object], connection: str | None, context: CallContext) -> object:
-    adapter, settings = _prepared(uses=uses, inputs=inputs, connection=connection)
+@contextmanager
+def _reported(*, uses: str, connection: str | None, context: CallContext) -> Iterator[None]:
+    started_at = time.monotonic()
     try:
-        return adapter.call(inputs=inputs, connection=settings, context=context)
+        yield
+    except CallFailed as failure:
+        _report(failure, uses=uses, connection=connection, context=context, started_at=started_at)
+        raise
+    _log.debug("integration.call", outcome="succeeded", **_fields(uses, connection, context, started_at=started_at))
+
+
+@contextmanager
+def _foreseen(
+    adapter: Adapter, *, uses: str, inputs: Mapping[str, object], settings: ConnectionSettings | None
+) -> Iterator[None]:
+    """What an adapter did not foresee may have happened."""
+    try:
+        yield
     except CallFailed:
         raise
     except Exception as error:

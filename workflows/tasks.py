@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from celery import shared_task
+from celery.exceptions import Reject
 
 from workflows.dispatch.canvas import TASK
-from workflows.execution import shift
+from workflows.execution import reactor, shift
+from workflows.execution.places import PlacesClosed
 from workflows.store import ActivationRef
 
 
@@ -17,4 +19,11 @@ def wake(refs: Sequence[Sequence[str | int]], carries: Sequence[int] = (), **_la
     `_later` takes what newer senders may add, so that an old worker survives their messages.
     """
     named = [ActivationRef(UUID(str(run)), int(segment), int(slot)) for run, segment, slot in refs]
-    shift.execute(named, carries=frozenset(carries))
+    io_worker = reactor.find_running()
+    if io_worker is None:
+        shift.execute(named, carries=frozenset(carries))
+        return
+    try:
+        io_worker.execute(named, carries=frozenset(carries))
+    except PlacesClosed as error:
+        raise Reject("this worker is ending, or was full for long", requeue=True) from error

@@ -30,8 +30,8 @@ _LOOK_BACK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Result:
-    """How one attempt of an item ended. `delay_s` is set when there is another one."""
+class Result:
+    """How one attempt of an item ended, not committed yet. `delay_s` is set when there is another one."""
 
     item: HeldItem
     outcome: Outcome
@@ -41,19 +41,19 @@ class _Result:
 
     @property
     def failure(self) -> Failed | None:
+        """This will give its failure, if it is one."""
         return self.outcome if isinstance(self.outcome, Failed) else None
 
 
 def work(cursor: Cursor, *, stop_at: float) -> Sequence[Cursor]:
     """This will pull items until none is left or the monotonic time `stop_at`; gives the cursors that go on."""
-    if cursor.claim.slot == 0 and not fanout.is_open(cursor):
-        ended = fanout.open_items(cursor)
-        if ended is not None:
-            return ended
-    items = _inherited(cursor)
+    over = begin(cursor)
+    if over is not None:
+        return over
+    items = inherited(cursor)
     limit = 4
     look_back_at = 0.0
-    while items or (items := _take(cursor, limit=limit, is_looking_back=time.monotonic() > look_back_at)):
+    while items or (items := take(cursor, limit=limit, is_looking_back=time.monotonic() > look_back_at)):
         began = time.monotonic()
         if began > look_back_at:
             look_back_at = began + _LOOK_BACK_S
@@ -64,8 +64,15 @@ def work(cursor: Cursor, *, stop_at: float) -> Sequence[Cursor]:
     return fanout.end_puller(cursor)
 
 
-def _take(cursor: Cursor, *, limit: int, is_looking_back: bool) -> Sequence[HeldItem]:
-    """Take items: every now and then those first whose next attempt is due, and at the end always."""
+def begin(cursor: Cursor) -> Sequence[Cursor] | None:
+    """This will open the `for_each` if nobody has; None: there may be items to pull."""
+    if cursor.claim.slot == 0 and not fanout.is_open(cursor):
+        return fanout.open_items(cursor)
+    return None
+
+
+def take(cursor: Cursor, *, limit: int, is_looking_back: bool) -> Sequence[HeldItem]:
+    """This will take items: every now and then those first whose next attempt is due, and at the end always."""
     claim, step = cursor.claim, cursor.step
     if is_looking_back and (waiting := _take_waiting(cursor, limit=limit)):
         return waiting
@@ -80,8 +87,8 @@ def _take_waiting(cursor: Cursor, *, limit: int) -> Sequence[HeldItem]:
     )
 
 
-def _inherited(cursor: Cursor) -> Sequence[HeldItem]:
-    """The items that this activation held when it was last given back or lost.
+def inherited(cursor: Cursor) -> Sequence[HeldItem]:
+    """This will give the items that this activation held when it was last given back or lost.
 
     A loss costs the first of them an attempt: it was under way. The others had not begun, or were quick ones that
     share commits and may be repeated.
@@ -101,7 +108,7 @@ def _inherited(cursor: Cursor) -> Sequence[HeldItem]:
     lost, *others = held
     now = timezone.now()
     loss = losses.loss_of(cursor, item=lost)
-    _commit(cursor, results=[_ended(cursor, item=lost, outcome=loss, started_at=now, ended_at=now)])
+    commit(cursor, results=[ended(cursor, item=lost, outcome=loss, started_at=now, ended_at=now)])
     return others
 
 
@@ -112,7 +119,7 @@ def _next_limit(*, items: int, seconds: float) -> int:
 
 def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bool:
     """Attempt items and commit their results; False when the lease is lost, or was given back for others' sake."""
-    results: list[_Result] = []
+    results: list[Result] = []
     oldest = time.monotonic()
     share_s = _SHARE_S if _may_share(cursor, items=items) else 0.0
     for position, item in enumerate(items):
@@ -120,7 +127,7 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bo
         now = time.monotonic()
         is_final = position == len(items) - 1
         if is_final or now - oldest > share_s:
-            if not _commit(cursor, results=results):
+            if not commit(cursor, results=results):
                 frontier.note_discarded(cursor, state=StepState.SUCCEEDED, at=results[-1].ended_at)
                 return False
             results = []
@@ -142,13 +149,14 @@ def _may_share(cursor: Cursor, *, items: Sequence[HeldItem]) -> bool:
     )
 
 
-def _attempt(cursor: Cursor, *, item: HeldItem) -> _Result:
+def _attempt(cursor: Cursor, *, item: HeldItem) -> Result:
     started_at = timezone.now()
     outcome = attempts.attempt_item(cursor, value=item.value, index=item.index, attempt=item.attempt, now=started_at)
-    return _ended(cursor, item=item, outcome=outcome, started_at=started_at, ended_at=timezone.now())
+    return ended(cursor, item=item, outcome=outcome, started_at=started_at, ended_at=timezone.now())
 
 
-def _ended(cursor: Cursor, *, item: HeldItem, outcome: Outcome, started_at: datetime, ended_at: datetime) -> _Result:
+def ended(cursor: Cursor, *, item: HeldItem, outcome: Outcome, started_at: datetime, ended_at: datetime) -> Result:
+    """This will say how an attempt of an item ended, and whether there is another one."""
     delay_s = None
     if isinstance(outcome, Failed) and outcome.is_repeatable:
         delay_s = retry.next_delay_s(
@@ -160,10 +168,11 @@ def _ended(cursor: Cursor, *, item: HeldItem, outcome: Outcome, started_at: date
             requested_s=outcome.requested_delay_s,
             dice=random.random,
         )
-    return _Result(item=item, outcome=outcome, delay_s=delay_s, started_at=started_at, ended_at=ended_at)
+    return Result(item=item, outcome=outcome, delay_s=delay_s, started_at=started_at, ended_at=ended_at)
 
 
-def _commit(cursor: Cursor, *, results: Sequence[_Result]) -> bool:
+def commit(cursor: Cursor, *, results: Sequence[Result]) -> bool:
+    """This will store results; False when the lease is lost and nothing changed."""
     failures = [result for result in results if result.failure is not None]
     if not failures:
         return _end_items(cursor, results=results)
@@ -175,7 +184,7 @@ def _commit(cursor: Cursor, *, results: Sequence[_Result]) -> bool:
     return True
 
 
-def _end_items(cursor: Cursor, *, results: Sequence[_Result]) -> bool:
+def _end_items(cursor: Cursor, *, results: Sequence[Result]) -> bool:
     return store.end_items(
         run_id=cursor.claim.run_id,
         step=cursor.step.id,
@@ -185,7 +194,7 @@ def _end_items(cursor: Cursor, *, results: Sequence[_Result]) -> bool:
     )
 
 
-def _note_failure(cursor: Cursor, *, result: _Result) -> None:
+def _note_failure(cursor: Cursor, *, result: Result) -> None:
     failure = result.failure
     if failure is None:
         return
@@ -214,7 +223,7 @@ def _note_failure(cursor: Cursor, *, result: _Result) -> None:
     )
 
 
-def _row(result: _Result) -> ItemRow:
+def _row(result: Result) -> ItemRow:
     outcome, failure = result.outcome, result.failure
     if failure is None:
         state = ItemState.SUCCEEDED
@@ -233,7 +242,7 @@ def _row(result: _Result) -> ItemRow:
     }
 
 
-def _events(cursor: Cursor, *, results: Sequence[_Result]) -> list[EncodedEvent]:
+def _events(cursor: Cursor, *, results: Sequence[Result]) -> list[EncodedEvent]:
     events: list[EncodedEvent] = []
     done = [result for result in results if result.failure is None]
     if done:
