@@ -172,6 +172,12 @@ class Environment:
         unit="s",
         check=_at_least(0),
     )
+    io_stall_s: float = _setting(
+        "An I/O worker whose event loop is blocked, or whose threads are all stuck, for longer is killed.",
+        default=30.0,
+        unit="s",
+        check=_at_least(1),
+    )
     api_require_idempotency_key: bool = _setting(
         "Refuses to start a run over the API without an Idempotency-Key.", default=False
     )

@@ -18,6 +18,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from automation import worker_command
 from config import migrating
 from config.broker import LANES
 from config.embedded import EmbeddedServers
@@ -33,9 +34,10 @@ _PROBE = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\
 
 
 class Platform:
-    """Embedded servers, and `workers` worker processes of `concurrency` children each, web and scheduler.
+    """Embedded servers, `workers` worker processes of `concurrency` children each, I/O workers, web and scheduler.
 
-    `web_port` 0 takes a free one. `extra_env` reaches every process.
+    Where there are I/O workers, the lane `io` is theirs alone. `web_port` 0 takes a free one.
+    `extra_env` reaches every process.
     """
 
     def __init__(
@@ -44,12 +46,14 @@ class Platform:
         var_dir: Path = ROOT / "var",
         workers: int = 2,
         concurrency: int = 2,
+        io_workers: int = 1,
         web_port: int = 0,
         extra_env: Mapping[str, str] | None = None,
     ) -> None:
         self.var_dir = var_dir.resolve()
         self._extra_env = dict(extra_env or {})
         self._worker_names = [f"worker{index}" for index in range(workers)]
+        self._io_worker_names = [f"io{index}" for index in range(io_workers)]
         self._concurrency = concurrency
         self._port = web_port or free_port()
         self._servers: EmbeddedServers | None = None
@@ -129,9 +133,12 @@ class Platform:
             self._kept[name] = self._keeping(name=name, args=args, env=env)
 
     def kill_worker(self, index: int) -> int:
-        """This will end one worker and its children as a crash would, and return its process id."""
+        """This will end one worker and its children as a crash would, and return its process id.
+
+        It is an I/O worker where there are any: they hold the work that waits.
+        """
         with self._lock:
-            return self._kept[self._worker_names[index]].kill()
+            return self._kept[[*self._io_worker_names, *self._worker_names][index]].kill()
 
     def close(self) -> None:
         """This will end everything cleanly: who gives work first, then who does it, then the servers."""
@@ -154,12 +161,21 @@ class Platform:
     def _start_processes(self) -> None:
         self.start_process(name="web", args=_web(port=self._port))
         self.start_process(name="scheduler", args=["manage.py", "automation", "scheduler"])
-        for name in self._worker_names:
-            self.start_process(name=name, args=_worker(name=name, concurrency=self._concurrency))
+        for name, args in self._worker_commands().items():
+            self.start_process(name=name, args=args)
         self._wait("web", lambda: answers(port=self._port, say=_PROBE, expect=b"HTTP/1.1 200"))
         self._wait("scheduler", lambda: self._kept["scheduler"].has_logged("scheduler_started"))
-        for name in self._worker_names:
+        for name in self._worker_commands():
             self._wait(name, lambda name=name: self._kept[name].has_logged(" ready."))  # type: ignore[misc]
+
+    def _worker_commands(self) -> Mapping[str, Sequence[str]]:
+        lanes = [lane for lane in LANES if lane != worker_command.IO_LANE or not self._io_worker_names]
+        plain = {
+            name: worker_command.worker(lanes=lanes, processes=self._concurrency, name=f"{name}@localhost")
+            for name in self._worker_names
+        }
+        io = {name: worker_command.io_worker(name=f"{name}@localhost") for name in self._io_worker_names}
+        return {**plain, **io}
 
     def _wait(self, name: str, is_ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START_LIMIT_S
@@ -196,11 +212,4 @@ def _web(*, port: int) -> Sequence[str]:
         *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"),
         *("--workers", "1", "--blocking-threads", "4", "--backpressure", "64", "--log-level", "warning"),
         "config.wsgi:application",
-    ]
-
-
-def _worker(*, name: str, concurrency: int) -> Sequence[str]:
-    return [
-        *("-m", "celery", "-A", "config", "worker", "-n", f"{name}@localhost", "-Q", ",".join(LANES)),
-        *("-c", str(concurrency), "-l", "INFO", "--without-gossip", "--without-mingle"),
     ]

@@ -163,6 +163,14 @@ def ignore_timeout(ledger: str, context: StepContext) -> None:
             time.sleep(_POLL_S)
 
 
+@function
+async def block_loop(ledger: str, context: StepContext) -> None:
+    """This will block the event loop it runs on, except in its second attempt."""
+    outside.write(ledger, event="begin", context=context)
+    while context.attempt == 1:
+        time.sleep(_POLL_S)
+
+
 def _wait_for(gate: str | None) -> None:
     deadline = time.monotonic() + _LONGEST_S
     while gate is not None and not Path(gate).exists():

@@ -63,7 +63,7 @@ class SlowServer:
                 await reader.readexactly(int(headers.get("content-length", 0)))
                 self.keys[headers.get("idempotency-key", head.split(" ")[1])] += 1
                 await self._answer(reader, writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
             pass
         finally:
             writer.close()
@@ -84,6 +84,7 @@ class SlowServer:
         finally:
             self.open -= 1
             gone.cancel()
+            await asyncio.wait({gone})  # only one may read at a time
         body = json.dumps({"ok": True}).encode()
         writer.write(
             b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)

@@ -73,7 +73,6 @@ def shared_out(results: Sequence[Ended], *, going: Sequence[Cursor]) -> Sequence
             shares.append((result.cursor,))
             continue
         mine = next((cursor for cursor in fresh if cursor.claim.run_id == result.cursor.claim.run_id), None)
-        if mine is not None:
-            fresh.remove(mine)
+        fresh = [cursor for cursor in fresh if cursor is not mine]
         shares.append(() if mine is None else (mine,))
     return shares

@@ -28,7 +28,6 @@ log = structlog.get_logger(__name__)
 _DATABASE_THREADS = 4
 _FULL_S = 600.0  # well below the half hour after which RabbitMQ takes an unconfirmed message back
 _BEAT_S = 1.0
-_STALL_S = 30.0
 _POLL_S = 0.02
 _GIVE_BACK_S = 15.0
 
@@ -70,6 +69,7 @@ class Reactor:
         """This will claim no more, let the steps under way end within the grace, and give back what remains."""
         self._places.close()
         self._loop.call_soon_threadsafe(self._carriers.end)
+        log.info("reactor_stopping", grace_s=grace_s)
         until = time.monotonic() + grace_s
         while not (self._places.is_idle or self._is_hurried or time.monotonic() > until):
             time.sleep(_POLL_S)
@@ -92,11 +92,13 @@ class Reactor:
         self._carriers = Carriers(places=self._places, keeper=self._keeper, threads=threads, commits=_DATABASE_THREADS)
         self._is_ready.set()
         try:
-            while not await self._is_stopping():
+            while True:
                 if not threads.are_stuck:
                     # A step that blocks the loop, or functions that hold all threads, end the process like a step
                     # that ignores its timeout: its leases run out, and its work counts as lost.
-                    self._keeper.expect_end_within(_STALL_S)
+                    self._keeper.expect_end_within(settings.IO_STALL_S)
+                if await self._is_stopping():
+                    return
         finally:
             self._keeper.expect_end_within(None)
             await integrations.hang_up()
