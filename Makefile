@@ -3,10 +3,11 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench fmt clean
+.PHONY: help demo up test check bench chaos fmt clean
 
 UV_VERSION := 0.13.8
 PY := .venv/bin/python
+SEED := 1
 export UV_PYTHON_DOWNLOADS := never
 
 help: ## list the targets
@@ -28,6 +29,10 @@ check: .venv/.dev ## format, lint, types, imports, sizes, migrations, documentat
 bench: .venv/.dev ## measure the engine beside its floors on durable private servers
 	@$(PY) -m config.install_servers
 	@$(PY) -m config.private_services --durable -- $(PY) -m benchmarks $(ARGS)
+
+chaos: .venv/.dev ## attack the platform with faults by SEED, then check every law; ARGS="--seconds 120"
+	@$(PY) -m config.install_servers
+	@$(PY) -m config.private_services -- $(PY) -m tests.chaos --seed $(SEED) $(ARGS)
 
 fmt: .venv/.dev ## format the code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -12,8 +12,10 @@ sys.path.insert(0, str(ROOT))
 from config import env  # noqa: E402  the project's root must be on the path first
 from workflows.core.states import (  # noqa: E402
     ACTIVATION_TRANSITIONS,
+    INCIDENT_TRANSITIONS,
     RUN_TRANSITIONS,
     ActivationState,
+    IncidentState,
     RunState,
 )
 
@@ -39,7 +41,8 @@ def tour() -> str:
     text = TOUR.read_text(encoding="utf-8")
     text = _insert(text, name="run", diagram=_diagram(RUN_TRANSITIONS, first=RunState.RUNNING))
     activation = _diagram(ACTIVATION_TRANSITIONS, first=ActivationState.READY)
-    return _insert(text, name="activation", diagram=activation)
+    text = _insert(text, name="activation", diagram=activation)
+    return _insert(text, name="incident", diagram=_diagram(INCIDENT_TRANSITIONS, first=IncidentState.OPEN))
 
 
 def settings() -> str:

@@ -8,10 +8,13 @@ import re
 from collections.abc import Collection, Mapping, Sequence
 
 MASK = "***"
-_SECRET_KEY = re.compile(
-    r"pass(word|wd|phrase)|pwd|secret|token|api[-_. ]?key|auth(orization|entication)"
-    r"|cookie|credential|private[-_. ]?key|access[-_. ]?key|signature|session[-_. ]?id",
-    re.IGNORECASE,
+_WORDS = (
+    r"pass(?:word|wd|phrase)|pwd|secret|token|api[-_. ]?key|auth(?:orization|entication)"
+    r"|cookie|credential|private[-_. ]?key|access[-_. ]?key|signature|session[-_. ]?id"
+)
+_SECRET_KEY = re.compile(_WORDS, re.IGNORECASE)
+_ASSIGNED = re.compile(
+    rf"""((?:{_WORDS})[\w-]*["']?\s*[:=]\s*["']?(?:(?:Bearer|Basic)\s+)?)[^\s"'&,;{{}}()\[\]]+""", re.IGNORECASE
 )
 
 
@@ -47,3 +50,12 @@ def redacted_text(text: str, *, secrets: Collection[str]) -> str:
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, MASK)
     return text
+
+
+def masked_text(text: str) -> str:
+    """This will mask what a text assigns to the name of a secret, as in `key=value` and `"key": "value"`.
+
+    >>> masked_text("{'api_key': 'k-123', 'note': 'x'} password=abc&page=2 Authorization: Bearer xyz")
+    "{'api_key': '***', 'note': 'x'} password=***&page=2 Authorization: Bearer ***"
+    """
+    return _ASSIGNED.sub(rf"\g<1>{MASK}", text)

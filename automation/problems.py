@@ -27,11 +27,16 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.UnknownWorkflow: (404, "workflow-unknown"),
     errors.WorkflowDisabled: (409, "workflow-disabled"),
     errors.InputInvalid: (422, "input-invalid"),
+    errors.LaneFull: (503, "lane-full"),
     errors.StartKeyReused: (422, "idempotency-key-reused"),
     errors.UnknownRun: (404, "run-unknown"),
     errors.RunEnded: (409, "run-ended"),
     errors.UnknownDeadLetter: (404, "dead-letter-unknown"),
     errors.DeadLetterResolved: (409, "dead-letter-resolved"),
+    errors.NotRequeueable: (409, "not-requeueable"),
+    errors.UnknownIncident: (404, "incident-unknown"),
+    errors.UnknownMessage: (404, "message-unknown"),
+    errors.MessageResolved: (409, "message-resolved"),
     DefinitionInvalid: (422, "definition-invalid"),
     RequestDataTooBig: (413, "body-too-large"),
     SuspiciousOperation: (400, "request-invalid"),
@@ -79,7 +84,7 @@ def handle(error: Exception, context: Mapping[str, Any]) -> Response:  # Any: as
     set_rollback()
     if details is None:
         details = _unexpected(error, request=context.get("request"))
-    elif details.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    elif details.status >= HTTPStatus.INTERNAL_SERVER_ERROR and not isinstance(error, errors.LaneFull):
         log.warning("api_unavailable", error=type(error).__name__, reason=str(error))
     return Response(
         details.document(instance=context["request"].path),

@@ -23,4 +23,4 @@ def io_worker(*, name: str, lanes: Sequence[str] = (IO_LANE,)) -> Sequence[str]:
 
 
 def _celery(*, lanes: Sequence[str], name: str) -> Sequence[str]:
-    return ["-m", "celery", "-A", "config", "worker", "-n", name, "-Q", ",".join(lanes)]
+    return ["-m", "config.worker", "-n", name, "-Q", ",".join(lanes)]

@@ -5,6 +5,8 @@ THROUGHPUT = "bench-throughput"
 FAN_OUT = "bench-fan-out"
 START = "bench-start"
 WIDE_MAP = "bench-wide-map"
+CRITICAL = "bench-critical"
+BULK = "bench-bulk"
 
 SEQUENCE_STEPS = 40
 CHAIN_STEPS = 3
@@ -19,7 +21,9 @@ def sources() -> tuple[str, ...]:
         _chain(SEQUENCE, steps=SEQUENCE_STEPS),
         _chain(THROUGHPUT, steps=CHAIN_STEPS),
         _fan_out(FAN_OUT, items=FAN_OUT_ITEMS),
-        _single(START),
+        _single(START, call="benchmarks.stamp"),
+        _single(CRITICAL, call="benchmarks.stamp", queue="critical"),
+        _single(BULK, call="benchmarks.compute", queue="bulk"),
         _fan_out(WIDE_MAP, items=WIDE_MAP_ITEMS),
     )
 
@@ -47,9 +51,9 @@ steps:
 """
 
 
-def _single(name: str) -> str:
+def _single(name: str, *, call: str, queue: str = "default") -> str:
     return f"""
 name: {name}
 steps:
-  first: {{uses: python, with: {{call: benchmarks.stamp}}}}
+  first: {{uses: python, queue: {queue}, with: {{call: {call}}}}}
 """

@@ -91,6 +91,15 @@ class Watch:
         if found[:2] != least[:2] or found[2] < least[2]:
             raise RunsFailed(f"runs, steps, audit events: {found}; expected {least}")
 
+    def outputs_when_there(self, runs: Sequence[UUID]) -> dict[UUID, float]:
+        """This will wait for the only step of each run, and give what it returned. Raises RunsFailed after a while."""
+        deadline = time.monotonic() + _LIMIT_S
+        while len(found := self.outputs(runs)) < len(runs):
+            if time.monotonic() > deadline:
+                raise RunsFailed(f"{len(runs) - len(found)} runs have no step after {_LIMIT_S:.0f} s")
+            time.sleep(0.05)
+        return found
+
     def outputs(self, runs: Sequence[UUID]) -> dict[UUID, float]:
         """This will give what the only step of each run returned."""
         query = "select run_id, output::text::float8 from workflows_step where run_id = any(%s)"

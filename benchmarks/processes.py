@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks import bare_celery, environment
-from config.broker import LANES
+from config.lanes import LANES
 from config.servers.children import Child, Program
 from config.servers.guard import Guard
 from config.servers.ports import answers, free_port
@@ -45,7 +45,7 @@ class Processes:
 
     def start_worker(self) -> Child:
         """This will start our worker with two children on every lane."""
-        command = ("-m", "celery", "-A", "config", "worker", "-Q", ",".join(LANES), "-n", "bench@localhost")
+        command = ("-m", "config.worker", "-Q", ",".join(LANES), "-n", "bench@localhost")
         return self._start("worker", [*command, *_POOL], env=environment.of_platform())
 
     def start_scheduler(self) -> Child:

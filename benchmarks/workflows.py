@@ -33,3 +33,11 @@ def book(item: int) -> int:
 def join() -> int:
     """This will end a fan-out."""
     return 0
+
+
+@function
+def compute(ms: float = 2.0) -> None:
+    """This will keep a processor busy for a while."""
+    until = time.perf_counter() + ms / 1000
+    while time.perf_counter() < until:
+        pass

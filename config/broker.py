@@ -1,21 +1,30 @@
 """Lanes as queues of RabbitMQ, or of Valkey and Redis: the one place where the brokers differ."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
-from kombu import Exchange, Queue
+from kombu import Connection, Exchange, Queue
 
+from config import lanes
 from config.env import Environment
 
-LANES = ("critical", "default", "bulk", "io")
-"""The queues workers read, most urgent first."""
-
 DEAD = "dead"
-"""The queue of messages that no worker could take; nobody consumes it, its length is an alarm."""
+"""The queue of messages that no worker could take; a scheduler stores them in the database and confirms them."""
 
 WORK_EXCHANGE = Exchange("workflows", type="topic", durable=True)  # topic: native delayed delivery needs it
 DEAD_EXCHANGE = Exchange(DEAD, type="topic", durable=True)
+
+
+class PromptConnection(Connection):
+    """Tries a lost broker again every two seconds: kombu's own pauses grow to half a minute, with the broker back."""
+
+    def ensure_connection(self, *args: Any, **options: Any) -> Self:  # Any: passed on as it is
+        """This will return the connection when there is one. Raises as kombu's does when `max_retries` are used up."""
+        return super().ensure_connection(*args, **{**_PAUSES, **options})
+
+
+_PAUSES = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
 
 
 def celery_url(url: str) -> str:
@@ -37,13 +46,18 @@ def is_rabbitmq(url: str) -> bool:
     return urlsplit(url).scheme in ("amqp", "amqps")
 
 
+def names_of(environment: Environment) -> Sequence[str]:
+    """This will give the queues workers read, most urgent first."""
+    return list(lanes.parse(environment.lanes))
+
+
 def broker_settings(environment: Environment) -> Mapping[str, Any]:  # Any: Celery's settings have many types
     """This will be the part of Celery's settings that depends on the broker."""
     on_rabbitmq = is_rabbitmq(environment.broker_url)
     return {
         "broker_url": environment.broker_url,
         "broker_transport_options": _rabbitmq_options() if on_rabbitmq else _redis_options(environment),
-        "task_queues": _quorum_queues(environment) if on_rabbitmq else _plain_queues(),
+        "task_queues": _quorum_queues(environment) if on_rabbitmq else _plain_queues(environment),
     }
 
 
@@ -56,13 +70,13 @@ def _quorum_queues(environment: Environment) -> Sequence[Queue]:
         "x-overflow": "reject-publish",
         "x-delivery-limit": environment.delivery_limit,
     }
-    lanes = [Queue(lane, WORK_EXCHANGE, routing_key=lane, queue_arguments=arguments) for lane in LANES]
+    work = [Queue(lane, WORK_EXCHANGE, routing_key=lane, queue_arguments=arguments) for lane in names_of(environment)]
     dead = Queue(DEAD, DEAD_EXCHANGE, routing_key="#", queue_arguments={"x-queue-type": "quorum"})
-    return [*lanes, dead]
+    return [*work, dead]
 
 
-def _plain_queues() -> Sequence[Queue]:
-    return [Queue(lane, WORK_EXCHANGE, routing_key=lane) for lane in LANES]
+def _plain_queues(environment: Environment) -> Sequence[Queue]:
+    return [Queue(lane, WORK_EXCHANGE, routing_key=lane) for lane in names_of(environment)]
 
 
 def _rabbitmq_options() -> Mapping[str, object]:

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from celery import Celery, signals
-from celery.bootsteps import StartStopStep
-from celery.worker.consumer import Consumer
 
 from config import broker, connections, env, logs, tracing
 
@@ -15,19 +13,6 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")  # read when 
 _environment = env.read()
 # Checks are run at deploy; in a worker they would load the web's modules into every process.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
-
-
-class DeclareQueues(StartStopStep):
-    """Declares every queue at each connection: a broker that lost its data gets them back, `dead` too."""
-
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def start(self, parent: Consumer) -> None:
-        """This will declare exchanges, queues and bindings; what exists already stays as it is."""
-        assert parent.connection is not None  # the step Tasks, which we require, uses it too
-        with parent.connection.channel() as channel:
-            for queue in parent.app.amqp.queues.values():
-                queue(channel).declare()
 
 
 def make_app(environment: env.Environment) -> Celery:
@@ -39,8 +24,10 @@ def make_app(environment: env.Environment) -> Celery:
             **broker.broker_settings(environment),
         }
     )
-    app.steps["consumer"].add(DeclareQueues)
-    app.steps["worker"].add("config.io_worker:CarryOnEventLoop")  # by name: it needs Django's apps
+    app.amqp.Connection = broker.PromptConnection
+    # By name: only a worker loads Celery's worker, and an I/O worker needs Django's apps.
+    app.steps["consumer"].add("config.queues:DeclareQueues")
+    app.steps["worker"].add("config.io_worker:CarryOnEventLoop")
     return app
 
 
@@ -49,7 +36,11 @@ def _common_settings(environment: env.Environment) -> Mapping[str, Any]:  # Any:
         # A message is confirmed after its work, and given back when the process that had it is killed.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
+        "worker_consumer": "config.consumer:CarefulConsumer",
+        # One message per child and lane lies ready; which of them starts is decided when a child is free (ADR 9).
         "worker_prefetch_multiplier": 1,
+        "worker_pool": "config.pool:LanePool",
+        "worker_pool_putlocks": False,  # Celery's semaphore would keep them in the order of their arrival
         "worker_cancel_long_running_tasks_on_connection_loss": False,  # our leases decide, not the connection
         "worker_disable_rate_limits": True,
         # Each message names its queue; nothing is created by a misspelt name.
@@ -64,8 +55,9 @@ def _common_settings(environment: env.Environment) -> Mapping[str, Any]:  # Any:
         "result_chord_expires": environment.result_expires_s,
         "task_ignore_result": True,
         "result_backend_transport_options": {"retry_policy": {"max_retries": 1, "timeout": 2.0}},
-        "redis_socket_timeout": 5.0,
-        "redis_socket_connect_timeout": 2.0,
+        # A Redis that stands still holds up a dispatcher, or a worker at the end of a chord's part, for two of these.
+        "redis_socket_timeout": 1.0,
+        "redis_socket_connect_timeout": 1.0,
         "task_store_errors_even_if_ignored": False,
         # JSON only: a pickle is a program.
         "accept_content": ["json"],

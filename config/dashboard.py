@@ -10,7 +10,7 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
-from workflows import overview
+from workflows import incident_queries, overview
 from workflows.core.states import RunState
 from workflows.overview import Hour, Lane
 
@@ -110,11 +110,24 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:  # Any: the theme'
             item("Dashboard", "monitoring", "admin:index"),
             item("Runs", "play_circle", "admin:workflows_run_changelist", "workflows.view_run"),
             item(
+                "Incidents",
+                "emergency",
+                "admin:workflows_incident_changelist",
+                "workflows.view_incident",
+                badge=_open_incidents,
+            ),
+            item(
                 "Dead letters",
                 "report",
                 "admin:workflows_deadletter_changelist",
                 "workflows.view_deadletter",
                 badge=_open_letters,
+            ),
+            item(
+                "Poison messages",
+                "mark_email_unread",
+                "admin:workflows_poisonmessage_changelist",
+                "workflows.view_poisonmessage",
             ),
         ],
         "Define": [
@@ -159,6 +172,11 @@ class _Items:
         if badge is not None and (text := badge()):
             entry |= {"badge": text, "badge_variant": "danger"}
         return entry
+
+
+def _open_incidents() -> str:
+    count = incident_queries.open_incidents()
+    return str(count) if count else ""
 
 
 def _open_letters() -> str:

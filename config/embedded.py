@@ -59,7 +59,8 @@ class EmbeddedServers:
             server.wait_until_ready()
 
     def restart_dead(self) -> None:
-        """This will start again what has died."""
+        """This will start again what has died, the guard first."""
+        self.guard.replace_when_dead()
         for server in (self._redis, self._postgres):
             if not server.is_running:
                 server.start()

@@ -10,6 +10,10 @@ from urllib.parse import urlsplit
 
 from environs import Env, EnvValidationError, ValidationError
 
+from config.lanes import STANDARD as STANDARD_LANES
+from config.lanes import parse as parse_lanes
+from config.shares import parse as parse_shares
+
 _SECRET_KEY_LENGTH = 32
 
 
@@ -60,6 +64,16 @@ def _at_least(minimum: float) -> Callable[[float], None]:
 def _is_long(value: str) -> None:
     if len(value) < _SECRET_KEY_LENGTH:
         raise ValidationError(f"Must have at least {_SECRET_KEY_LENGTH} characters.")
+
+
+def _reads_as(parse: Callable[[str], object]) -> Callable[[str], None]:
+    def check(value: str) -> None:
+        try:
+            parse(value)
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+    return check
 
 
 def _setting(
@@ -151,11 +165,39 @@ class Environment:
         unit="s",
         check=_at_least(1),
     )
+    lanes: str = _setting(
+        "The lanes, most urgent first, with their weights: their shares where they want the same worker.",
+        default=STANDARD_LANES,
+        check=_reads_as(parse_lanes),
+    )
+    fairness_weights: str = _setting(
+        "Weights of fairness keys, as key:weight,...; they win over the weight in a definition.",
+        default="",
+        check=_reads_as(parse_shares),
+    )
+    priority_ageing_s: float = _setting(
+        "How much longer work must have waited to go before work that is more important by 1.",
+        default=10.0,
+        unit="s",
+        check=_at_least(0),
+    )
     dispatch_window: int = _setting(
-        "How many messages may wait in the queue of a lane; the rest waits in the database.",
+        "How many messages may wait in the queue of a lane at most; the rest waits in the database.",
         default=200,
         unit="messages",
         check=_at_least(1),
+    )
+    dispatch_window_s: float = _setting(
+        "How much work may wait in the queue of a lane, as the time its workers need for it.",
+        default=0.3,
+        unit="s",
+        check=_at_least(0.01),
+    )
+    api_lane_limit: int = _setting(
+        "With so many segments waiting in a lane the API refuses to start more there; 0: never.",
+        default=100_000,
+        unit="segments",
+        check=_at_least(0),
     )
     io_concurrency: int = _setting(
         "How many steps an I/O worker carries at once.", default=1000, unit="steps", check=_at_least(1)

@@ -7,12 +7,13 @@ import concurrent.futures
 from collections.abc import Callable, Mapping
 
 import psycopg
-import redis
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from kombu import Connection
 from kombu.exceptions import KombuError
+
+from config import redis_ping
 
 LIVE, READY = "/health/live", "/health/ready"
 _LIMIT_S = 3
@@ -73,17 +74,13 @@ def _database_answers() -> bool:
 
 
 def _redis_answers() -> bool:
-    try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=_LIMIT_S) as client:
-            return bool(client.ping())
-    except redis.RedisError:
-        return False
+    return redis_ping.answers(settings.REDIS_URL, limit_s=_LIMIT_S)
 
 
 def _broker_answers() -> bool:
     try:
         with Connection(settings.BROKER_URL, connect_timeout=_LIMIT_S) as link:
             link.ensure_connection(max_retries=1, interval_start=0, timeout=_LIMIT_S)
-    except (OSError, KombuError, redis.RedisError):
+    except (OSError, KombuError):  # kombu hands on the errors of every transport as its own
         return False
     return True

@@ -19,8 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from automation import worker_command
-from config import migrating
-from config.broker import LANES
+from config import lanes, migrating
 from config.embedded import EmbeddedServers
 from config.kept import Kept
 from config.servers.children import Program
@@ -93,6 +92,11 @@ class Platform:
         }
 
     @property
+    def guard_pid(self) -> int:
+        """This will be the id of the process that ends all others when this one dies."""
+        return self._embedded.guard.pid
+
+    @property
     def restarts(self) -> Mapping[str, int]:
         """This will be how often each process was started again."""
         with self._lock:
@@ -135,10 +139,10 @@ class Platform:
     def kill_worker(self, index: int) -> int:
         """This will end one worker and its children as a crash would, and return its process id.
 
-        It is an I/O worker where there are any: they hold the work that waits.
+        The I/O workers come after the others.
         """
         with self._lock:
-            return self._kept[[*self._io_worker_names, *self._worker_names][index]].kill()
+            return self._kept[list(self._worker_commands())[index]].kill()
 
     def close(self) -> None:
         """This will end everything cleanly: who gives work first, then who does it, then the servers."""
@@ -169,12 +173,16 @@ class Platform:
             self._wait(name, lambda name=name: self._kept[name].has_logged(" ready."))  # type: ignore[misc]
 
     def _worker_commands(self) -> Mapping[str, Sequence[str]]:
-        lanes = [lane for lane in LANES if lane != worker_command.IO_LANE or not self._io_worker_names]
+        """The commands by name, I/O workers last. Without the lane `io` there are none of those."""
+        names = list(lanes.of(self.environment))
+        io: dict[str, Sequence[str]] = {}
+        if self._io_worker_names and worker_command.IO_LANE in names:
+            names.remove(worker_command.IO_LANE)
+            io = {name: worker_command.io_worker(name=f"{name}@localhost") for name in self._io_worker_names}
         plain = {
-            name: worker_command.worker(lanes=lanes, processes=self._concurrency, name=f"{name}@localhost")
+            name: worker_command.worker(lanes=names, processes=self._concurrency, name=f"{name}@localhost")
             for name in self._worker_names
         }
-        io = {name: worker_command.io_worker(name=f"{name}@localhost") for name in self._io_worker_names}
         return {**plain, **io}
 
     def _wait(self, name: str, is_ready: Callable[[], bool]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import dj_database_url
 
-from config import broker, env
+from config import broker, env, lanes, process, shares
 from config.theme import UNFOLD  # noqa: F401  the admin's theme, read by django-unfold
 
 ENVIRONMENT = env.read()
@@ -21,6 +21,16 @@ WSGI_APPLICATION = "config.wsgi.application"
 BROKER_URL = ENVIRONMENT.broker_url
 REDIS_URL = ENVIRONMENT.redis_url
 
+_FOR_PEOPLE = [
+    "unfold",  # before the admin it dresses
+    "django.contrib.admin",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_filters",
+]
+_FOR_WORK = ["django.contrib.admin.apps.SimpleAdminConfig"]  # the admin's table, and none of its pages
 INSTALLED_APPS = [
     "config.apps.Wiring",
     "audit",
@@ -28,19 +38,13 @@ INSTALLED_APPS = [
     "workflows",
     "automation",
     "reconciliation",
-    "unfold",  # before the admin it dresses
-    "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
-    "django.contrib.staticfiles",
     "django.contrib.postgres",
-    "rest_framework",
-    "drf_spectacular",
-    "drf_spectacular_sidecar",
-    "django_filters",
     "django_celery_beat",
+    *(_FOR_PEOPLE if process.serves_people() else _FOR_WORK),
     *ENVIRONMENT.extra_apps,
 ]
 MIDDLEWARE = [
@@ -79,11 +83,12 @@ _session = ["-c enable_seqscan=off", "-c jit=off", "-c plan_cache_mode=force_gen
 if ENVIRONMENT.database_idle_transaction_s:
     _session.append(f"-c idle_in_transaction_session_timeout={ENVIRONMENT.database_idle_transaction_s}s")
 _database_options["options"] = " ".join(_session)
-_database: Any = dj_database_url.parse(  # Any: one key of its TypedDict is set below
+_database: Any = dj_database_url.parse(  # Any: keys of its TypedDict are set below
     ENVIRONMENT.database_url,
     conn_max_age=ENVIRONMENT.database_conn_max_age_s,
     conn_health_checks=True,
 )
+_database["ENGINE"] = "config.postgres"
 _database["OPTIONS"] = {**_database.get("OPTIONS", {}), **_database_options}
 DATABASES = {"default": _database}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
@@ -98,6 +103,11 @@ IO_STALL_S = ENVIRONMENT.io_stall_s
 DISPATCH_AGAIN_S = ENVIRONMENT.dispatch_again_s
 DISPATCH_AGAIN_CAP_S = ENVIRONMENT.dispatch_again_cap_s
 DISPATCH_WINDOW = ENVIRONMENT.dispatch_window
+DISPATCH_WINDOW_S = ENVIRONMENT.dispatch_window_s
+LANES = lanes.parse(ENVIRONMENT.lanes)
+FAIRNESS_WEIGHTS = shares.parse(ENVIRONMENT.fairness_weights)
+PRIORITY_AGEING_S = ENVIRONMENT.priority_ageing_s
+API_LANE_LIMIT = ENVIRONMENT.api_lane_limit
 DEAD_QUEUE = broker.DEAD
 API_REQUIRE_IDEMPOTENCY_KEY = ENVIRONMENT.api_require_idempotency_key
 CARRY_GRACE_S = ENVIRONMENT.carry_grace_s

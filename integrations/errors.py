@@ -10,6 +10,7 @@ IntegrationError
     ├── Unavailable         it did not happen; a later attempt may succeed
     ├── Throttled           it did not happen; the peer says when to come back
     └── Unknown             it may have happened: repeat with the same key, or look first
+Postponed                   no failure: it was not tried, because there is no room for it now
 """
 
 from collections.abc import Mapping
@@ -63,6 +64,19 @@ class CallFailed(IntegrationError):
         self.retry_after_s = retry_after_s
         self.evidence: Mapping[str, object] = evidence or {}
         self.repeatable = repeatable
+
+
+class Postponed(Exception):
+    """A call was not tried: its connection has no room for it now. It costs no attempt.
+
+    `reason` is `rate` or `breaker`, `object_name` says what has no room, `delay_s` says when to ask again.
+    """
+
+    def __init__(self, *, reason: str, object_name: str, delay_s: float) -> None:
+        super().__init__(f"{object_name}: {reason}, again in {delay_s:g} s")
+        self.reason = reason
+        self.object_name = object_name
+        self.delay_s = delay_s
 
 
 class Refused(CallFailed):

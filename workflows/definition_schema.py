@@ -1,6 +1,6 @@
 """The published JSON Schema of definitions, as it is and as editors want it; it checks nothing itself."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,14 +19,16 @@ def definition_schema() -> JsonObject:
     return document
 
 
-def published_schema(uses: Mapping[str, JsonObject]) -> JsonObject:
-    """This will give the schema for editors: with every installed `uses`, and what each takes in `with`.
+def published_schema(uses: Mapping[str, JsonObject], *, lanes: Collection[str] = ()) -> JsonObject:
+    """This will give the schema for editors: with every installed `uses`, what each takes in `with`, and the lanes.
 
     Only names and keys of `with` are told: any value may be a template.
     """
     document: Any = orjson.loads(_FILE.read_bytes())  # Any: a private copy, changed in place
     step = document["$defs"]["step"]
     step["properties"]["uses"] = {**step["properties"]["uses"], "enum": sorted(uses)}
+    if lanes:
+        document["$defs"]["queue"]["enum"] = list(lanes)
     step["allOf"] = [
         {
             "if": {"required": ["uses"], "properties": {"uses": {"const": name}}},

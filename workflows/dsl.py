@@ -54,6 +54,13 @@ class Defaults(TypedDict, total=False):
     timeout: Length
 
 
+class Fairness(TypedDict, total=False):
+    """Whose share of the lanes a run uses; see the definition format."""
+
+    key: Value
+    weight: float
+
+
 class StepOptions(TypedDict, total=False):
     """What every kind of step can be told. `condition` is the document's `if`."""
 
@@ -205,6 +212,7 @@ def workflow(
     input: type | JsonObject | None = None,  # noqa: A002  # the word of the document
     description: str | None = None,
     deadline: Length | None = None,
+    fairness: Fairness | None = None,
     defaults: Defaults | None = None,
 ) -> Callable[[Callable[[Flow, Ref], None]], DeclaredWorkflow]:
     """This will declare a workflow; `input` is a TypedDict, a dataclass or a JSON Schema.
@@ -219,6 +227,7 @@ def workflow(
             "description": text or None,
             "input": input if input is None or isinstance(input, Mapping) else schema_of(input),
             "deadline": deadline,
+            "fairness": rendered(fairness),
             "defaults": rendered(defaults),
         }
         head = {key: value for key, value in given.items() if value is not None}

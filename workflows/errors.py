@@ -4,11 +4,16 @@ WorkflowError
 ├── UnknownWorkflow       no workflow of that name
 ├── WorkflowDisabled      new runs are refused while it is off
 ├── InputInvalid          the input does not match the workflow's schema
+├── LaneFull              too much waits in the lane already: come again later
 ├── StartKeyReused        the same idempotency key came with another request
 ├── UnknownRun            no run of that id
 ├── RunEnded              the run is over: there is nothing to cancel
 ├── UnknownDeadLetter     no dead letter of that id
-└── DeadLetterResolved    it was requeued or discarded before
+├── DeadLetterResolved    it was requeued or discarded before
+├── NotRequeueable        trying it again would give the same again
+├── UnknownIncident       no incident of that fingerprint
+├── UnknownMessage        no poison message of that number
+└── MessageResolved       it was recovered or discarded before
 """
 
 from collections.abc import Sequence
@@ -42,6 +47,15 @@ class InputInvalid(WorkflowError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("; ".join(f"{problem.path}: {problem.message}" for problem in problems))
         self.problems = tuple(problems)
+
+
+class LaneFull(WorkflowError):
+    """So much waits in a lane that no more is taken in; it may be tried again in a few seconds."""
+
+    def __init__(self, *, lane: str, limit: int) -> None:
+        super().__init__(f"the lane {lane!r} is full: {limit} segments or more wait in it; try again later")
+        self.lane = lane
+        self.limit = limit
 
 
 class StartKeyReused(WorkflowError):
@@ -85,4 +99,40 @@ class DeadLetterResolved(WorkflowError):
     def __init__(self, *, dead_letter_id: object, state: str) -> None:
         super().__init__(f"dead letter {dead_letter_id} is {state} already: only an open one can be resolved")
         self.dead_letter_id = dead_letter_id
+        self.state = state
+
+
+class NotRequeueable(WorkflowError):
+    """What failed has no attempt that could end in another way."""
+
+    def __init__(self, dead_letter_id: object) -> None:
+        super().__init__(
+            f"dead letter {dead_letter_id} is of a run whose output cannot be computed from its results, "
+            "which would be the same again: mend the workflow, start a new run, and discard this one"
+        )
+        self.dead_letter_id = dead_letter_id
+
+
+class UnknownIncident(WorkflowError):
+    """There is no incident of that fingerprint."""
+
+    def __init__(self, fingerprint: str) -> None:
+        super().__init__(f"there is no incident {fingerprint}")
+        self.fingerprint = fingerprint
+
+
+class UnknownMessage(WorkflowError):
+    """There is no poison message of that number."""
+
+    def __init__(self, message_id: object) -> None:
+        super().__init__(f"there is no poison message {message_id}")
+        self.message_id = message_id
+
+
+class MessageResolved(WorkflowError):
+    """The poison message is not open any more."""
+
+    def __init__(self, *, message_id: object, state: str) -> None:
+        super().__init__(f"poison message {message_id} is {state} already: only an open one can be discarded")
+        self.message_id = message_id
         self.state = state

@@ -4,57 +4,124 @@
 -- `epoch` is the fence: a claim raises it, and whoever comes with an older one changes nothing.
 
 -- name: start_runs
--- Begins runs: the run, its first activations and its audit event, or nothing where its start key is taken.
-with item as materialized (
+-- Begins runs: the run, its first activations and its audit event, or nothing where its start key is taken, and
+-- nothing at all unless the version is the newest and may be started: the sender only remembers which one was.
+with current as materialized (
+    select version.id
+    from workflows_workflowversion as version
+    join workflows_workflow as workflow
+        on workflow.id = version.workflow_id and workflow.latest_number = version.number
+    where version.id = %(version_id)s::bigint and workflow.is_enabled
+), patience as materialized (
+    select set_config('lock_timeout', coalesce(%(wait)s::text, current_setting('lock_timeout')), true)
+), item as materialized (
     select * from jsonb_to_recordset(%(runs)s::jsonb) as item(
         id uuid, version_id bigint, workflow_name text, input jsonb, correlation_id text, traceparent text,
-        started_by text, priority smallint, deadline_at timestamptz, start_key text, start_digest text,
-        created_at timestamptz, event jsonb)
+        started_by text, priority smallint, fairness_key text, fairness_weight float8, deadline_at timestamptz,
+        start_key text, start_digest text, start_at timestamptz, created_at timestamptz, event jsonb)
 ), run as (
     insert into workflows_run (
-        id, version_id, workflow_name, state, input, correlation_id, traceparent, started_by, priority, round,
-        deadline_at, start_key, start_digest, created_at)
-    select id, version_id, workflow_name, 'running', input, correlation_id, traceparent, started_by, priority,
-        0, deadline_at, start_key, start_digest, created_at
-    from item
+        id, version_id, workflow_name, state, input, correlation_id, traceparent, started_by, priority,
+        fairness_key, fairness_weight, round, deadline_at, start_key, start_digest, created_at)
+    select item.id, version_id, workflow_name, 'running', input, correlation_id, traceparent, started_by, priority,
+        fairness_key, fairness_weight, 0, deadline_at, start_key, start_digest, created_at
+    from item cross join current cross join patience
     on conflict (start_key) where start_key is not null do nothing
     returning id
 ), activation as (
     insert into workflows_activation (
         run_id, version_id, segment, slot, position, range_start, range_end, attempt, round, state, wait_reason,
-        due_at, owner, epoch, lane, priority, dispatches, created_at)
-    select item.id, item.version_id, entry.segment, 0, entry.position, 0, 0, 1, 0, 'ready', 'worker',
-        now(), '', 0, entry.lane, item.priority, 0, item.created_at
+        wait_object, due_at, owner, epoch, lane, priority, fairness_key, fairness_weight, dispatches, created_at)
+    select item.id, item.version_id, entry.segment, 0, entry.position, 0, 0, 1, 0,
+        case when item.start_at is null then 'ready' else 'waiting' end,
+        case when item.start_at is null then 'worker' else 'delayed' end,
+        '', coalesce(item.start_at, now()), '', 0, entry.lane, item.priority, item.fairness_key, item.fairness_weight,
+        0, item.created_at
     from jsonb_to_recordset(%(entries)s::jsonb) as entry(run_id uuid, segment smallint, position smallint, lane text)
     join item on item.id = entry.run_id
     join run on run.id = item.id
 )
-select array_agg(item.id), audit_record(jsonb_agg(item.event)), pg_notify('workflows_due', '')
+select array_agg(item.id), exists (select from current), audit_record(jsonb_agg(item.event)),
+    pg_notify('workflows_due', '')
 from item join run using (id);
 
 -- name: take_due
 -- Takes what must be dispatched now and books its next dispatch, should this one be lost.
 -- The lock holds for one statement; schedulers that run beside each other take different rows.
-with due as (
-    select id from workflows_activation
-    where due_at <= now() and lane = any(%(lanes)s::text[])
-    order by priority desc, due_at
-    limit %(limit)s
+-- It never looks at the backlog as a whole. Per lane it walks the index backwards from a place, through at most
+-- `groups` pairs of fairness key and priority, and reads of each the rows that are due longest, at most as many as the
+-- lane has room for. Within a key a row counts from when it was due, moved back by its priority (ageing).
+-- Between keys the n-th row of a key has the virtual start `lead + (n - 1) / weight`, and the smallest go first.
+with recursive ask as materialized (
+    select * from jsonb_to_recordset(%(asks)s::jsonb) as ask(
+        urgency int, lane text, room int, before_key text, before_priority int)
+), place as (
+    select ask.lane, top.fairness_key, top.priority, 1 as number
+    from ask cross join lateral (
+        select activation.fairness_key, activation.priority from workflows_activation as activation
+        where activation.lane = ask.lane
+            and (activation.fairness_key, activation.priority) < (ask.before_key, ask.before_priority)
+        order by activation.fairness_key desc, activation.priority desc
+        limit 1) as top
+    union all
+    select place.lane, next.fairness_key, next.priority, place.number + 1
+    from place cross join lateral (
+        select activation.fairness_key, activation.priority from workflows_activation as activation
+        where activation.lane = place.lane
+            and (activation.fairness_key, activation.priority) < (place.fairness_key, place.priority)
+        order by activation.fairness_key desc, activation.priority desc
+        limit 1) as next
+    where place.number < %(groups)s
+), walk as (
+    select lane, max(number) as groups, (array_agg(fairness_key order by number desc))[1] as key,
+        (array_agg(priority order by number desc))[1] as priority
+    from place group by lane
+), ready as (
+    select place.lane, place.fairness_key, found.id, found.fairness_weight, found.rank_at,
+        row_number() over (partition by place.lane, place.fairness_key order by found.rank_at, found.id) as number
+    from place join ask using (lane) cross join lateral (
+        select activation.id, activation.fairness_weight,
+            activation.due_at - make_interval(secs => place.priority * %(ageing_s)s) as rank_at
+        from workflows_activation as activation
+        where activation.lane = place.lane and activation.fairness_key = place.fairness_key
+            and activation.priority = place.priority and activation.due_at <= now()
+        order by activation.due_at
+        limit ask.room) as found
+), ranked as (
+    select ready.id, ready.lane, row_number() over (
+        partition by ready.lane
+        order by coalesce(ahead.lead, 0) + (ready.number - 1) / ready.fairness_weight, ready.rank_at, ready.id) as turn
+    from ready left join jsonb_to_recordset(%(leads)s::jsonb) as ahead(lane text, fairness_key text, lead float8)
+        on ahead.lane = ready.lane and ahead.fairness_key = ready.fairness_key
+), chosen as (
+    select ranked.id, ranked.turn from ranked join ask using (lane) where ranked.turn <= ask.room
+), due as (
+    select activation.id from workflows_activation as activation
+    where activation.id = any(array(select id from chosen)) and activation.due_at <= now()
     for update skip locked
+), taken as (
+    update workflows_activation as activation
+    set state = 'ready',
+        wait_reason = 'worker',
+        wait_object = '',
+        dispatches = least(activation.dispatches + 1, 1000),
+        due_at = now() + make_interval(
+            secs => least(%(again_s)s * power(2, least(activation.dispatches, 10)), %(again_cap_s)s))
+    where activation.id = any(array(select id from due))
+    returning activation.id, activation.run_id, activation.version_id, activation.segment, activation.slot,
+        activation.lane, activation.priority, activation.dispatches, activation.owner <> '' as was_lost,
+        activation.fairness_key, activation.fairness_weight
 )
-update workflows_activation as activation
-set state = 'ready',
-    wait_reason = 'worker',
-    dispatches = least(activation.dispatches + 1, 1000),
-    due_at = now() + make_interval(secs => least(%(again_s)s * power(2, least(activation.dispatches, 10)), %(again_cap_s)s))
-where activation.id = any(array(select id from due))
-returning activation.run_id, activation.version_id, activation.segment, activation.slot, activation.lane,
-    activation.priority, activation.dispatches, activation.owner <> '';
+select ask.lane, coalesce(walk.groups, 0), walk.key, walk.priority, taken.run_id, taken.version_id, taken.segment,
+    taken.slot, taken.lane, taken.priority, taken.dispatches, taken.was_lost, taken.fairness_key, taken.fairness_weight
+from ask left join walk using (lane) left join taken using (lane) left join chosen on chosen.id = taken.id
+order by ask.urgency, chosen.turn;
 
 -- name: undo_take
--- Makes activations due again whose message could not be sent.
+-- Makes activations due again whose message could not be sent. It does not count as one that nobody answered: else
+-- a long outage of the broker would end with the longest pauses between wake-ups.
 update workflows_activation as activation
-set due_at = now() + make_interval(secs => %(delay_s)s)
+set due_at = now() + make_interval(secs => %(delay_s)s), dispatches = greatest(activation.dispatches - 1, 0)
 from jsonb_to_recordset(%(refs)s::jsonb) as ref(run_id uuid, segment smallint, slot smallint)
 where activation.run_id = any(%(run_ids)s::uuid[])
     and activation.run_id = ref.run_id and activation.segment = ref.segment and activation.slot = ref.slot
@@ -63,6 +130,30 @@ where activation.run_id = any(%(run_ids)s::uuid[])
 -- name: next_due
 -- Seconds until something is due; null when nothing waits.
 select extract(epoch from min(due_at) - now())::float8 from workflows_activation;
+
+-- name: count_due
+-- How much is due in a lane, counted no further than asked, so that intake can stop before the database suffers.
+with recursive place as (
+    (select fairness_key, priority, 1 as number from workflows_activation
+    where lane = %(lane)s order by fairness_key desc, priority desc limit 1)
+    union all
+    select next.fairness_key, next.priority, place.number + 1
+    from place cross join lateral (
+        select activation.fairness_key, activation.priority from workflows_activation as activation
+        where activation.lane = %(lane)s
+            and (activation.fairness_key, activation.priority) < (place.fairness_key, place.priority)
+        order by activation.fairness_key desc, activation.priority desc
+        limit 1) as next
+    where place.number < 1000
+)
+select count(*) from (
+    select from place cross join lateral (
+        select from workflows_activation as activation
+        where activation.lane = %(lane)s and activation.fairness_key = place.fairness_key
+            and activation.priority = place.priority and activation.due_at <= now()
+        limit %(limit)s) as found
+    limit %(limit)s
+) as due;
 
 -- name: claim
 -- Leases activations to a worker. An owner that is still named was lost: its attempt is over, and the next one
@@ -80,6 +171,7 @@ with ref as (
 update workflows_activation as activation
 set state = 'leased',
     wait_reason = 'running',
+    wait_object = '',
     owner = %(owner)s,
     epoch = activation.epoch + 1,
     due_at = now() + make_interval(secs => %(lease_s)s),
@@ -92,7 +184,8 @@ where activation.id = any(array(select id from old)) and activation.id = old.id
 returning activation.id, activation.epoch, activation.run_id, activation.version_id, activation.segment,
     activation.slot, activation.position, activation.attempt, activation.round, activation.first_attempt_at,
     activation.previous_delay_s, activation.range_start, activation.range_end, old.owner <> '', run.input,
-    run.workflow_name, run.correlation_id, run.traceparent, run.created_at, run.deadline_at, run.priority;
+    run.workflow_name, run.correlation_id, run.traceparent, run.created_at, run.deadline_at, run.priority,
+    run.fairness_key, run.fairness_weight;
 
 -- name: advance
 -- Ends the current step of activations and begins the next one of the same segment.
@@ -174,13 +267,32 @@ select array_agg(moved.id), (
     where event.id in (select id from moved)
 ), pg_notify('workflows_due', '') from moved;
 
+-- name: postpone
+-- Puts activations aside that could not be tried now; no attempt is spent, nor any of the time retries may take.
+with hold as (
+    select * from jsonb_to_recordset(%(holds)s::jsonb) as hold(
+        id bigint, epoch int, reason text, object text, delay_s float8)
+), postponed as (
+    update workflows_activation as activation
+    set state = 'waiting', wait_reason = hold.reason, wait_object = hold.object, owner = '',
+        due_at = now() + make_interval(secs => hold.delay_s),
+        first_attempt_at = case when activation.attempt > 1
+            then activation.first_attempt_at + make_interval(secs => hold.delay_s) end
+    from hold
+    where activation.id = any(array(select id from hold)) and activation.id = hold.id and activation.epoch = hold.epoch
+    returning activation.id
+)
+select array_agg(postponed.id), pg_notify('workflows_due', '') from postponed;
+
 -- name: release
--- Gives activations back that their worker did not come to, or has worked on long enough.
+-- Gives activations back that their worker did not come to, or has worked on long enough. What only makes way for
+-- more urgent work keeps its place: it counts as due since it was ready.
 with hold as (
     select * from jsonb_to_recordset(%(holds)s::jsonb) as hold(id bigint, epoch int)
 ), released as (
     update workflows_activation as activation
-    set state = 'ready', wait_reason = 'worker', owner = '', due_at = now() + make_interval(secs => %(delay_s)s)
+    set state = 'ready', wait_reason = 'worker', owner = '', due_at = case
+        when %(keeps_place)s then least(activation.created_at, now()) else now() + make_interval(secs => %(delay_s)s) end
     from hold
     where activation.id = any(array(select id from hold)) and activation.id = hold.id and activation.epoch = hold.epoch
     returning activation.id
@@ -237,7 +349,7 @@ order by item.index;
 
 -- name: held_retries
 -- Like held_items, for the items that the puller took for a retry.
-select item.index, item.value, item.attempt, item.previous_delay_s, item.started_at
+select item.index, item.value, item.attempt, item.previous_delay_s, item.started_at, item.round
 from workflows_item as item
 where item.run_id = %(run_id)s and item.step = %(step)s and item.state = 'running' and item.due_at is null
     and item.slot = %(slot)s
@@ -258,7 +370,7 @@ from holder, (
     for update skip locked
 ) as waiting
 where item.run_id = %(run_id)s and item.step = %(step)s and item.index = waiting.index
-returning item.index, item.value, item.attempt, item.previous_delay_s, item.started_at;
+returning item.index, item.value, item.attempt, item.previous_delay_s, item.started_at, item.round;
 
 -- name: end_items
 -- Ends items, or books their next attempt, for the puller that holds them.
@@ -302,3 +414,73 @@ from workflows_workflow as workflow
 join workflows_workflowversion as version
     on version.workflow_id = workflow.id and version.number = workflow.latest_number
 where workflow.name = %(name)s;
+
+-- name: raise_incidents
+-- Opens the incidents of failures, or opens them again. One that is open already is only read: equal failures wait for
+-- each other at the first of them alone, and the sweep counts them.
+with failure as materialized (
+    select * from jsonb_to_recordset(%(failures)s::jsonb) as failure(
+        fingerprint text, workflow_name text, step text, kind text, title text, example text, at timestamptz,
+        opened jsonb, failed_again jsonb, reopened jsonb)
+), new as (
+    insert into workflows_incident (
+        fingerprint, workflow_name, step, kind, title, example, state, owner, reason, count, reopened, first_seen_at,
+        last_seen_at, opened_at, changed_at)
+    select fingerprint, workflow_name, step, kind, title, example, 'open', '', '', 0, 0, at, at, at, at
+    from failure
+    where not exists (select from workflows_incident as known where known.fingerprint = failure.fingerprint)
+    order by fingerprint
+    on conflict (fingerprint) do nothing
+    returning fingerprint
+), old as (
+    select known.fingerprint, known.state
+    from workflows_incident as known
+    where known.fingerprint = any(%(fingerprints)s::text[]) and known.state <> 'open'
+    order by known.fingerprint
+    for update
+), back as (
+    update workflows_incident as incident
+    set state = 'open', reason = '', changed_at = failure.at,
+        reopened = incident.reopened + (old.state <> 'resolving')::int,
+        opened_at = case when old.state = 'resolving' then incident.opened_at else failure.at end
+    from old join failure using (fingerprint)
+    where incident.fingerprint = any(%(fingerprints)s::text[]) and incident.fingerprint = old.fingerprint
+    returning incident.fingerprint, old.state
+)
+select audit_record(jsonb_agg(event.event)) from (
+    select failure.opened as event from failure join new using (fingerprint)
+    union all
+    select case back.state when 'resolving' then failure.failed_again else failure.reopened end
+    from failure join back using (fingerprint)
+) as event;
+
+-- name: count_failures
+-- Adds failures to the counts of their incidents, by one process at a time; gives the incidents.
+with turn as materialized (
+    select pg_try_advisory_xact_lock(hashtext('count_failures')) as is_mine
+), batch as (
+    select id, fingerprint, created_at
+    from workflows_deadletter
+    where not is_counted and (select is_mine from turn)
+    order by id
+    limit %(limit)s
+    for update skip locked
+), counted as (
+    update workflows_deadletter as letter
+    set is_counted = true
+    where letter.id = any(array(select id from batch))
+), hourly as (
+    insert into workflows_incidenthour (fingerprint, begins_at, count)
+    select fingerprint, date_trunc('hour', created_at, 'UTC'), count(*)
+    from batch
+    where fingerprint <> ''
+    group by 1, 2
+    on conflict (fingerprint, begins_at) do update set count = workflows_incidenthour.count + excluded.count
+), total as materialized (
+    select fingerprint, count(*) as number, max(created_at) as latest_at from batch group by fingerprint
+)
+update workflows_incident as incident
+set count = incident.count + total.number, last_seen_at = greatest(incident.last_seen_at, total.latest_at)
+from total
+where incident.fingerprint = any(array(select fingerprint from total)) and incident.fingerprint = total.fingerprint
+returning incident.fingerprint;

@@ -8,8 +8,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import assert_never
 from uuid import UUID
 
 from django.db.models import Count
@@ -17,26 +15,11 @@ from django.db.models import Count
 from workflows import plans
 from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.plan import Plan
-from workflows.core.states import ActivationState, ItemState, RunState, StepState, WaitReason
+from workflows.core.standing import OBJECT_KINDS, Standing, open_standing
+from workflows.core.states import ActivationState, ItemState, RunState, WaitReason
 from workflows.models import Activation, Item, Run, Step
 
-
-class StepReportState(StrEnum):
-    """What a step is, seen from outside: how it ended, or what it does."""
-
-    RUNNING = "running"
-    READY = "ready"
-    RETRYING = "retrying"
-    WAITING = "waiting"
-    PENDING = "pending"
-    NOT_REACHED = "not_reached"
-    SUCCEEDED = StepState.SUCCEEDED.value
-    FAILED = StepState.FAILED.value
-    SKIPPED = StepState.SKIPPED.value
-    UPSTREAM_FAILED = StepState.UPSTREAM_FAILED.value
-    CANCELLED = StepState.CANCELLED.value
-
-
+_AHEAD_CAP = 1_000
 _ENDED_ITEMS = frozenset({ItemState.SUCCEEDED, ItemState.FAILED, ItemState.CANCELLED})
 _Counts = Mapping[str, Mapping[str, int]]
 
@@ -46,7 +29,7 @@ class Wait:
     """Why a run is not further on at one place.
 
     `object_kind` and `object_name` name what it waits for: a lane whose workers are busy, the worker that has
-    it, the next attempt, or other items. After `due_at` the engine acts by itself.
+    it, the next attempt, the time it was to start at, or other items. After `due_at` the engine acts by itself.
     """
 
     step: str
@@ -57,6 +40,7 @@ class Wait:
     since: datetime
     due_at: datetime
     attempt: int
+    dispatches: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +52,7 @@ class StepReport:
     needs: Sequence[str]
     lane: str
     segment: int
-    state: StepReportState
+    state: Standing
     attempts: int
     output: JsonValue
     error: JsonValue
@@ -111,7 +95,7 @@ def _ended(row: Step, *, plan: Plan, counts: _Counts) -> StepReport:
         needs=plan.graph.needs[row.step],
         lane=segment.lane,
         segment=segment.index,
-        state=StepReportState(row.state),
+        state=Standing(row.state),
         attempts=row.attempts,
         output=row.output,
         error=row.error,
@@ -129,7 +113,7 @@ def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Co
         needs=plan.graph.needs[step],
         lane=segment.lane,
         segment=segment.index,
-        state=_open_state(run, waits=waits),
+        state=open_standing(reasons=[wait.reason for wait in waits], is_run_open=run.state == RunState.RUNNING),
         attempts=max((wait.attempt - (not wait.is_running) for wait in waits), default=0),
         output=None,
         error=None,
@@ -139,49 +123,37 @@ def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Co
     )
 
 
-def _open_state(run: Run, *, waits: Sequence[Wait]) -> StepReportState:
-    if not waits:
-        is_running = run.state == RunState.RUNNING
-        return StepReportState.PENDING if is_running else StepReportState.NOT_REACHED
-    if any(wait.is_running for wait in waits):
-        return StepReportState.RUNNING
-    reasons = {wait.reason for wait in waits}
-    if WaitReason.RETRY in reasons:
-        return StepReportState.RETRYING
-    return StepReportState.WAITING if WaitReason.ITEMS in reasons else StepReportState.READY
-
-
 def _wait(activation: Activation, *, plan: Plan, counts: _Counts) -> Wait:
     step = plan.step_at(segment=activation.segment, position=activation.position)
     reason = WaitReason(activation.wait_reason)
-    kind, name = _object(activation, reason=reason, step=step, items=counts.get(step.id, {}))
     return Wait(
         step=step.id,
         reason=reason,
-        object_kind=kind,
-        object_name=name,
+        object_kind=OBJECT_KINDS[reason],
+        object_name=_object(activation, reason=reason, step=step, items=counts.get(step.id, {})),
         is_running=activation.state == ActivationState.LEASED,
         since=activation.step_started_at or activation.created_at,
         due_at=activation.due_at,
         attempt=activation.attempt,
+        dispatches=activation.dispatches,
     )
 
 
-def _object(
-    activation: Activation, *, reason: WaitReason, step: StepDefinition, items: Mapping[str, int]
-) -> tuple[str, str]:
+def _object(activation: Activation, *, reason: WaitReason, step: StepDefinition, items: Mapping[str, int]) -> str:
     match reason:
         case WaitReason.WORKER:
-            return "lane", activation.lane
+            return activation.lane
         case WaitReason.RUNNING:
-            return "worker", activation.owner
+            return activation.owner
         case WaitReason.RETRY:
-            return "attempt", f"{activation.attempt} of {step.retry.attempts}"
+            return f"{activation.attempt} of {step.retry.attempts}"
+        case WaitReason.DELAYED:
+            return activation.due_at.isoformat()
         case WaitReason.ITEMS:
             done = sum(count for state, count in items.items() if state in _ENDED_ITEMS)
-            return "items", f"{done} of {sum(items.values())} ended"
+            return f"{done} of {sum(items.values())} ended"
         case _:
-            assert_never(reason)
+            return activation.wait_object
 
 
 def _item_counts(run_id: UUID) -> _Counts:
@@ -191,3 +163,16 @@ def _item_counts(run_id: UUID) -> _Counts:
     for step, state, count in counted:
         counts[step][state] = count
     return counts
+
+
+def ahead_of(run: Run, *, wait: Wait) -> str:
+    """This will say in words what is ahead of a segment in its lane: of its own key and priority, which is cheap."""
+    lane = Activation.objects.filter(
+        lane=wait.object_name, fairness_key=run.fairness_key, priority=run.priority, due_at__lt=wait.due_at
+    )
+    if wait.dispatches:
+        return "its wake-up was sent"
+    number = lane.order_by("due_at")[: _AHEAD_CAP + 1].count()
+    shown = f"{_AHEAD_CAP:,} or more" if number > _AHEAD_CAP else f"{number:,}"
+    whose = f"priority {run.priority}" + (f", fairness key {run.fairness_key!r}" if run.fairness_key else "")
+    return f"{shown} of its kind before it ({whose})"

@@ -6,7 +6,9 @@ How the tables hang together:
                                                  1-n Step             how a step ended
                                                  1-n Fanout 1-n Item  a `for_each` and its items
                                                  1-n Attempt          attempts without success
-                                                 1-n DeadLetter       steps and items out of attempts
+                                                 1-n DeadLetter       what has failed for good
+
+Equal dead letters share an incident: see `workflows/incident_models.py`.
 
 An activation is a segment whose needs have ended, and at the same time everything the engine must not
 forget: the message to send, the lease of the worker, the timer of the retry. `due_at` says when it has to be
@@ -26,12 +28,17 @@ from workflows.core.states import (
     ItemState,
     RunState,
     StepState,
+    TrialState,
     WaitReason,
 )
+from workflows.incident_models import Incident as Incident
+from workflows.incident_models import IncidentHour as IncidentHour
+from workflows.incident_models import InputOverride as InputOverride
+from workflows.incident_models import PoisonMessage as PoisonMessage
 
 
 def _choices(
-    states: type[RunState | StepState | ItemState | ActivationState | DeadLetterState],
+    states: type[RunState | StepState | ItemState | ActivationState | DeadLetterState | TrialState],
 ) -> list[tuple[str, str]]:
     return [(state.value, state.value.replace("_", " ")) for state in states]
 
@@ -91,6 +98,10 @@ class Run(models.Model):
     traceparent = models.CharField(max_length=60, blank=True, default="")
     started_by = models.CharField(max_length=200, help_text="The actor, as kind:id.")
     priority = models.SmallIntegerField(default=0, help_text="Higher starts first within its lane.")
+    fairness_key = models.CharField(
+        max_length=64, blank=True, default="", db_default="", db_collation="C", help_text="Whose share it uses."
+    )
+    fairness_weight = models.FloatField(default=1.0, db_default=1.0, help_text="How large that share is.")
     round = models.SmallIntegerField(default=0, help_text="How often it was requeued.")
     deadline_at = models.DateTimeField(null=True)
     start_key = models.CharField(max_length=300, null=True, help_text="Client and Idempotency-Key.")
@@ -142,11 +153,14 @@ class Activation(models.Model):
     round = models.SmallIntegerField(default=0)
     state = models.CharField(max_length=10, choices=_choices(ActivationState), default=ActivationState.READY)
     wait_reason = models.CharField(max_length=20, default=WaitReason.WORKER)
+    wait_object = models.CharField(max_length=300, blank=True, default="", help_text="What it waits for, by name.")
     due_at = models.DateTimeField(help_text="When it is dispatched (again): outbox, lease end and timer.")
     owner = models.CharField(max_length=120, blank=True, default="")
     epoch = models.IntegerField(default=0, help_text="Counts claims: a fence against late results.")
     lane = models.CharField(max_length=40)
     priority = models.SmallIntegerField(default=0)
+    fairness_key = models.CharField(max_length=64, blank=True, default="", db_default="", db_collation="C")
+    fairness_weight = models.FloatField(default=1.0, db_default=1.0)
     dispatches = models.SmallIntegerField(default=0)
     previous_delay_s = models.FloatField(null=True)
     first_attempt_at = models.DateTimeField(null=True)
@@ -157,7 +171,10 @@ class Activation(models.Model):
         constraints = [
             models.UniqueConstraint(fields=("run", "segment", "slot"), name="activation_once"),
         ]
-        indexes = [models.Index(fields=("due_at",), name="activation_due")]
+        indexes = [
+            models.Index(fields=("due_at",), name="activation_due"),
+            models.Index(fields=("lane", "fairness_key", "priority", "due_at"), name="activation_order"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.run_id}/{self.segment}/{self.slot} {self.state}"
@@ -218,6 +235,7 @@ class Item(models.Model):
     previous_delay_s = models.FloatField(null=True)
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
+    round = models.SmallIntegerField(default=0, db_default=0, help_text="The run's round that brought it back.")
 
     class Meta:
         indexes = [
@@ -255,14 +273,14 @@ class Attempt(models.Model):
 
 
 class DeadLetter(models.Model):
-    """A step or item that ran out of attempts, with what is needed to understand and repeat it."""
+    """A step or item that ran out of attempts, or (`step` is empty) a run that failed by itself."""
 
     id = models.BigAutoField(primary_key=True)
     run = models.ForeignKey(
         Run, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="dead_letters"
     )
     workflow_name = models.CharField(max_length=100)
-    step = models.CharField(max_length=100)
+    step = models.CharField(max_length=100, blank=True)
     index = models.IntegerField(null=True)
     kind = models.CharField(max_length=20)
     message = models.TextField()
@@ -272,13 +290,38 @@ class DeadLetter(models.Model):
     created_at = models.DateTimeField()
     resolved_at = models.DateTimeField(null=True)
     resolved_by = models.CharField(max_length=200, blank=True, default="")
+    reason = models.CharField(max_length=1000, blank=True, default="", db_default="", help_text="Why it was given up.")
+    fingerprint = models.CharField(max_length=16, blank=True, default="", db_default="", help_text="Its incident.")
+    is_counted = models.BooleanField(default=False, db_default=False, help_text="In the count of its incident.")
+    trial = models.CharField(
+        max_length=10, choices=_choices(TrialState), blank=True, default=TrialState.NONE, db_default=TrialState.NONE
+    )
+    trial_ended_at = models.DateTimeField(null=True)
 
     class Meta:
         ordering = ("-id",)
         indexes = [
             models.Index(fields=("run", "id"), name="dead_letter_of_run"),
             models.Index(fields=("-id",), condition=Q(state=DeadLetterState.OPEN), name="dead_letter_open"),
+            models.Index(fields=("fingerprint", "-id"), name="dead_letter_incident"),
+            models.Index(fields=("id",), condition=Q(is_counted=False), name="dead_letter_uncounted"),
+            models.Index(
+                fields=("fingerprint",), condition=Q(state=DeadLetterState.OPEN), name="dead_letter_incident_open"
+            ),
+            models.Index(
+                fields=("fingerprint",), condition=Q(trial=TrialState.PENDING), name="dead_letter_incident_trial"
+            ),
+            models.Index(
+                fields=("fingerprint", "trial_ended_at"),
+                condition=Q(trial=TrialState.SUCCEEDED),
+                name="dead_letter_incident_proof",
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.workflow_name} {self.step}: {self.kind}"
+        return f"{self.workflow_name} {self.place}: {self.kind}"
+
+    @property
+    def place(self) -> str:
+        """This will name the step, or the item of a `for_each`; nothing where the run itself failed."""
+        return self.step if self.index is None else f"{self.step}[{self.index}]"

@@ -45,6 +45,7 @@ class Program:
     steps: Mapping[str, StepProgram]
     output: expressions.CompiledValue | None
     input_schema: Schema | None
+    fairness_key: expressions.CompiledValue | None
 
     def program_at(self, *, segment: int, position: int) -> StepProgram:
         """This will give the compiled step at a place of the plan."""
@@ -88,6 +89,7 @@ def program_of(version_id: int) -> Program:
         steps={step.id: _program(plan, step) for step in definition.steps},
         output=_output(plan),
         input_schema=None if definition.input_schema is None else Schema(definition.input_schema),
+        fairness_key=_fairness_key(plan),
     )
 
 
@@ -120,3 +122,9 @@ def _output(plan: Plan) -> expressions.CompiledValue | None:
         return None
     scope = expressions.Scope(steps=frozenset(plan.graph.steps), has_item=False)
     return expressions.compile_value(plan.definition.output, scope=scope)
+
+
+def _fairness_key(plan: Plan) -> expressions.CompiledValue | None:
+    if plan.definition.fairness_key is None:
+        return None
+    return expressions.compile_value(plan.definition.fairness_key, scope=expressions.Scope(steps=frozenset()))

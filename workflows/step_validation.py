@@ -90,6 +90,14 @@ def duration_problems(holder: JsonObject, *, at: str) -> Iterator[Problem]:
         yield Problem(path_to(path, "cap"), f"`cap` ({cap:g} s) is shorter than `first` ({first:g} s)")
 
 
+def lane_problems(holder: JsonObject, *, at: str, lanes: Collection[str] | None) -> Iterator[Problem]:
+    """This will judge the `queue` of a step, or of `defaults`, against the lanes there are (None: any will do)."""
+    queue = holder.get("queue")
+    if lanes is not None and isinstance(queue, str) and queue not in lanes:
+        hint = suggestion(queue, known=lanes, noun="lane")
+        yield Problem(path_to(at, "queue"), f"there is no lane {queue!r}", hint)
+
+
 def length_problems(holder: JsonObject, *, key: str, at: str, is_nothing_allowed: bool = True) -> Iterator[Problem]:
     """This will judge one length of time, if it is there."""
     if key not in holder:

@@ -36,6 +36,8 @@ class Due:
     priority: int
     dispatches: int
     was_lost: bool
+    fairness_key: str = ""
+    fairness_weight: float = 1.0
 
     @property
     def ref(self) -> ActivationRef:
@@ -71,17 +73,20 @@ class Claim:
     created_at: datetime
     deadline_at: datetime | None
     priority: int
+    fairness_key: str = ""
+    fairness_weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class HeldItem:
-    """An item in the hands of a puller."""
+    """An item in the hands of a puller. `round` is greater than 0 where it was requeued."""
 
     index: int
     value: JsonValue
     attempt: int
     previous_delay_s: float | None
     started_at: datetime | None
+    round: int = 0
 
 
 class RunRow(TypedDict):
@@ -95,9 +100,12 @@ class RunRow(TypedDict):
     traceparent: str
     started_by: str
     priority: int
+    fairness_key: str
+    fairness_weight: float
     deadline_at: str | None
     start_key: str | None
     start_digest: str
+    start_at: str | None
     created_at: str
     event: EncodedEvent
 
@@ -111,7 +119,7 @@ class EntryRow(TypedDict):
     lane: str
 
 
-_Held = TypeVar("_Held", "AdvanceRow", "FinishRow", "RetryRow", "HoldRow")
+_Held = TypeVar("_Held", "AdvanceRow", "FinishRow", "RetryRow", "PostponeRow", "HoldRow")
 
 
 class StepRow(TypedDict):
@@ -169,6 +177,16 @@ class RetryRow(TypedDict):
     ended_at: str
 
 
+class PostponeRow(TypedDict):
+    """Activation `id` waits for `object` and asks again after `delay_s`; its attempt is not spent."""
+
+    id: int
+    epoch: int
+    reason: str
+    object: str
+    delay_s: float
+
+
 class HoldRow(TypedDict):
     """A lease that this worker believes to have."""
 
@@ -205,16 +223,22 @@ def fragment(text: str) -> object:
     return orjson.Fragment(text)
 
 
-def start_runs(*, runs: Sequence[RunRow], entries: Sequence[EntryRow]) -> frozenset[UUID]:
-    """This will begin runs and give the ids of those that were begun: not those whose start key was taken."""
-    rows = statements.run("start_runs", {"runs": dump(runs), "entries": dump(entries)})
-    return frozenset(rows[0][0] or ())
+def start_runs(
+    *, version_id: int, runs: Sequence[RunRow], entries: Sequence[EntryRow], wait_ms: int | None = None
+) -> frozenset[UUID] | None:
+    """This will begin runs and give the ids of those that were begun: not those whose start key was taken.
 
-
-def take_due(*, lanes: Sequence[str], limit: int, again_s: float, again_cap_s: float) -> Sequence[Due]:
-    """This will take up to `limit` activations of `lanes` that must be dispatched now, urgent ones first."""
-    params = {"lanes": list(lanes), "limit": limit, "again_s": again_s, "again_cap_s": again_cap_s}
-    return [Due(*row) for row in statements.run("take_due", params)]
+    None: the version is not the newest, or its workflow is disabled, and nothing was begun. `wait_ms` is how long it
+    may wait for another transaction that is using one of the start keys; None: as long as the session allows.
+    """
+    params = {
+        "version_id": version_id,
+        "runs": dump(runs),
+        "entries": dump(entries),
+        "wait": None if wait_ms is None else f"{wait_ms}ms",
+    }
+    begun, is_current, *_ = statements.run("start_runs", params)[0]
+    return frozenset(begun or ()) if is_current else None
 
 
 def undo_take(*, refs: Sequence[ActivationRef], delay_s: float) -> None:
@@ -250,9 +274,19 @@ def retry_later(*, moves: Sequence[RetryRow], events: Sequence[EventRow]) -> fro
     return frozenset(rows[0][0] or ())
 
 
-def release(*, holds: Sequence[HoldRow], delay_s: float = 0.0) -> int:
-    """This will give leases back, due for dispatch in `delay_s`; gives how many were still ours."""
-    return int(statements.run("release", {"holds": dump(_in_lock_order(holds)), "delay_s": delay_s})[0][0])
+def postpone(*, holds: Sequence[PostponeRow]) -> frozenset[int]:
+    """This will put activations aside without an attempt; gives those that were still ours."""
+    rows = statements.run("postpone", {"holds": dump(_in_lock_order(holds))})
+    return frozenset(rows[0][0] or ())
+
+
+def release(*, holds: Sequence[HoldRow], delay_s: float = 0.0, keeps_place: bool = False) -> int:
+    """This will give leases back, due for dispatch in `delay_s`; gives how many were still ours.
+
+    `keeps_place`: they only make way for more urgent work, and do not line up behind their equals again.
+    """
+    params = {"holds": dump(_in_lock_order(holds)), "delay_s": delay_s, "keeps_place": keeps_place}
+    return int(statements.run("release", params)[0][0])
 
 
 def renew(*, holds: Sequence[HoldRow], lease_s: float) -> frozenset[int]:

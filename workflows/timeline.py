@@ -15,6 +15,7 @@ from django.db.models.functions import Cast, Left
 from workflows.core.building import restore_definition
 from workflows.core.definition import JsonObject, StepDefinition
 from workflows.core.plan import Plan, restore_plan
+from workflows.core.standing import open_standing
 from workflows.core.states import ActivationState, RunState, WaitReason
 from workflows.models import Activation, Attempt, DeadLetter, Fanout, Item, Run, Step, WorkflowVersion
 
@@ -49,6 +50,7 @@ class Wait:
     step: str
     slot: int
     reason: WaitReason
+    object: str
     is_running: bool
     lane: str
     owner: str
@@ -176,6 +178,7 @@ def _waits(run: Run, *, plan: Plan) -> Sequence[Wait]:
             step=plan.segments[row.segment].steps[row.position],
             slot=row.slot,
             reason=WaitReason(row.wait_reason),
+            object=row.wait_object,
             is_running=row.state == ActivationState.LEASED,
             lane=row.lane,
             owner=row.owner,
@@ -238,7 +241,7 @@ def _step(
     latest = min((wait.since for wait in waits), default=None)
     return StepStory(
         definition=definition,
-        state=_open_state(run, waits=waits),
+        state=open_standing(reasons=[wait.reason for wait in waits], is_run_open=run.state == RunState.RUNNING),
         started_at=_first_start(latest, failures=failures, items=items),
         latest_at=latest,
         ended_at=None,
@@ -256,18 +259,6 @@ def _first_start(latest: datetime | None, *, failures: Sequence[Attempt], items:
     starts = [attempt.started_at for attempt in failures if attempt.round == round_]
     starts += [latest, None if items is None else items.started_at]
     return min((start for start in starts if start is not None), default=None)
-
-
-def _open_state(run: Run, *, waits: Sequence[Wait]) -> str:
-    """Say in one word what a step does that has not ended."""
-    if not waits:
-        return "pending" if run.state == RunState.RUNNING else "not_reached"
-    if any(wait.is_running for wait in waits):
-        return "running"
-    reasons = {wait.reason for wait in waits}
-    if WaitReason.RETRY in reasons:
-        return "retrying"
-    return "waiting" if WaitReason.ITEMS in reasons else "ready"
 
 
 def _items(run: Run, *, item_state: str) -> Mapping[str, Items]:

@@ -14,6 +14,7 @@ from workflows.step_validation import (
     BUILT_IN_USES,
     Surroundings,
     duration_problems,
+    lane_problems,
     length_problems,
     step_problems,
     template_problems,
@@ -22,31 +23,39 @@ from workflows.step_validation import (
 __all__ = ["BUILT_IN_USES", "find_problems", "parse_definition", "restore_definition"]
 
 
+_TAKEN_NAME = "check"
+
+
 def parse_definition(
     document: JsonObject,
     *,
     uses: Mapping[str, JsonObject],
     functions: Collection[str] | None = None,
+    lanes: Collection[str] | None = None,
 ) -> Definition:
     """This will check a document and build its definition, `defaults` merged into the steps.
 
     `uses` has the JSON Schema of `with` for each installed adapter (`python` and `set` are built in);
     `functions` names the registered Python functions, as a mapping also the JSON Schema of their `args`
-    (None: any name will do). Raises DefinitionInvalid with every problem.
+    (None: any name will do); so does `lanes` the queues. Raises DefinitionInvalid with every problem.
     """
-    problems = find_problems(document, uses=uses, functions=functions)
+    problems = find_problems(document, uses=uses, functions=functions, lanes=lanes)
     if problems:
         raise DefinitionInvalid(problems)
     return restore_definition(document)
 
 
 def find_problems(
-    document: JsonObject, *, uses: Mapping[str, JsonObject], functions: Collection[str] | None = None
+    document: JsonObject,
+    *,
+    uses: Mapping[str, JsonObject],
+    functions: Collection[str] | None = None,
+    lanes: Collection[str] | None = None,
 ) -> list[Problem]:
     """This will give everything that is wrong with a document, in its order as far as possible."""
     shape = _compiled_schema().problems(document)
     misshapen = {problem.path for problem in shape}
-    meaning = _meaning(document, uses={**BUILT_IN_USES, **uses}, functions=functions)
+    meaning = _meaning(document, uses={**BUILT_IN_USES, **uses}, functions=functions, lanes=lanes)
     return shape + [problem for problem in dict.fromkeys(meaning) if problem.path not in misshapen]
 
 
@@ -56,16 +65,22 @@ def _compiled_schema() -> Schema:
 
 
 def _meaning(
-    document: JsonObject, *, uses: Mapping[str, JsonObject], functions: Collection[str] | None
+    document: JsonObject,
+    *,
+    uses: Mapping[str, JsonObject],
+    functions: Collection[str] | None,
+    lanes: Collection[str] | None,
 ) -> Iterator[Problem]:
     steps = _readable_steps(document)
     needs = {step_id: needs_of(step.get("needs")) for step_id, step in steps.items()}
     upstream = upstream_of(needs)
-    yield from _top_problems(document)
+    yield from _top_problems(document, lanes=lanes)
     yield from _needs_problems(steps, needs=needs)
     for step_id, step in steps.items():
         surroundings = Surroundings(upstream=upstream[step_id], steps=frozenset(steps), uses=uses, functions=functions)
-        yield from step_problems(step, at=path_to("$.steps", step_id), surroundings=surroundings)
+        at = path_to("$.steps", step_id)
+        yield from step_problems(step, at=at, surroundings=surroundings)
+        yield from lane_problems(step, at=at, lanes=lanes)
     everything = Scope(steps=frozenset(steps), known=frozenset(steps))
     yield from template_problems(document.get("output"), at="$.output", scope=everything)
 
@@ -77,7 +92,11 @@ def _readable_steps(document: JsonObject) -> dict[str, JsonObject]:
     return {step_id: step for step_id, step in steps.items() if isinstance(step, Mapping)}
 
 
-def _top_problems(document: JsonObject) -> Iterator[Problem]:
+def _top_problems(document: JsonObject, *, lanes: Collection[str] | None) -> Iterator[Problem]:
+    if document.get("name") == _TAKEN_NAME:
+        yield Problem(
+            "$.name", f"{_TAKEN_NAME!r} is the address where the API checks definitions", "choose another name"
+        )
     schema = document.get("input")
     if isinstance(schema, Mapping):
         yield from schema_problems(schema, at="$.input")
@@ -85,6 +104,10 @@ def _top_problems(document: JsonObject) -> Iterator[Problem]:
     defaults = document.get("defaults")
     if isinstance(defaults, Mapping):
         yield from duration_problems(defaults, at="$.defaults")
+        yield from lane_problems(defaults, at="$.defaults", lanes=lanes)
+    fairness = document.get("fairness")
+    if isinstance(fairness, Mapping):
+        yield from template_problems(fairness.get("key"), at="$.fairness.key", scope=Scope(steps=frozenset()))
 
 
 def _needs_problems(steps: Mapping[str, JsonObject], *, needs: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:

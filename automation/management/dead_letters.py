@@ -2,13 +2,17 @@
 
 import argparse
 
+import orjson
 from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
-from automation.management.subcommand import Subcommand, operator
+from automation.management.subcommand import Subcommand, bad_input, operator
 from workflows import operations, queries
+from workflows.core.definition import JsonValue
+from workflows.core.selection import NAMES, Selection, SelectionInvalid, parse
 from workflows.core.states import DeadLetterState
+from workflows.operations.bulk_repairs import AT_ONCE, MOST_AT_ONCE
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
@@ -24,7 +28,7 @@ def _list(options: argparse.Namespace, console: Console) -> int:
             str(letter.id),
             str(letter.run_id),
             letter.workflow_name,
-            letter.step if letter.index is None else f"{letter.step}[{letter.index}]",
+            letter.place or "(the run)",
             letter.kind,
             letter.message,
             str(letter.attempts),
@@ -35,31 +39,119 @@ def _list(options: argparse.Namespace, console: Console) -> int:
 
 
 def _add_requeue(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("ids", nargs="+", type=int, metavar="ID")
+    _add_which(parser)
+    parser.add_argument("--per-second", type=float, default=None, help="how many go on each second; else all at once")
+    parser.add_argument("--payload", default=None, help="one ID only: inputs instead of its own, as JSON")
 
 
 def _requeue(options: argparse.Namespace, console: Console) -> int:
-    for dead_letter_id in options.ids:
-        letter = operations.requeue_dead_letter(dead_letter_id=dead_letter_id, actor=operator(), now=timezone.now())
+    selection = _selection(options)
+    if options.per_second is not None and not options.per_second > 0:
+        raise bad_input("--per-second must be more than 0")
+    if selection is not None:
+        if options.payload is not None:
+            raise bad_input("--payload goes with one ID, not with --filter")
+        outcome = operations.requeue_matching(
+            selection,
+            actor=operator(),
+            now=timezone.now(),
+            per_second=options.per_second,
+            limit=options.limit,
+            dry_run=options.dry_run,
+        )
+        return _told(outcome, console=console, done="requeued")
+    payload = _payload(options)
+    for place, dead_letter_id in enumerate(options.ids):
+        letter = operations.requeue_dead_letter(
+            dead_letter_id=dead_letter_id,
+            actor=operator(),
+            now=timezone.now(),
+            delay_s=0.0 if options.per_second is None else place / options.per_second,
+            payload=payload,
+        )
         console.print(f"{letter.id} requeued: run {letter.run_id} goes on", highlight=False)
     return 0
 
 
 def _add_discard(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("id", type=int, metavar="ID")
+    _add_which(parser)
     parser.add_argument("--reason", required=True, help="is written into the audit trail")
 
 
 def _discard(options: argparse.Namespace, console: Console) -> int:
-    letter = operations.discard_dead_letter(
-        dead_letter_id=options.id, actor=operator(), now=timezone.now(), reason=options.reason
+    selection = _selection(options)
+    if selection is not None:
+        outcome = operations.discard_matching(
+            selection,
+            actor=operator(),
+            now=timezone.now(),
+            reason=options.reason,
+            limit=options.limit,
+            dry_run=options.dry_run,
+        )
+        return _told(outcome, console=console, done="discarded")
+    for dead_letter_id in options.ids:
+        letter = operations.discard_dead_letter(
+            dead_letter_id=dead_letter_id, actor=operator(), now=timezone.now(), reason=options.reason
+        )
+        console.print(f"{letter.id} discarded", highlight=False)
+    return 0
+
+
+def _add_which(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("ids", nargs="*", type=int, metavar="ID")
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"instead of IDs, all open ones of which all given holds; NAME is one of {', '.join(NAMES)}",
     )
-    console.print(f"{letter.id} discarded", highlight=False)
+    parser.add_argument("--limit", type=int, default=AT_ONCE, help="with --filter: how many at most, oldest first")
+    parser.add_argument("--dry-run", action="store_true", help="with --filter: count and change nothing")
+
+
+def _selection(options: argparse.Namespace) -> Selection | None:
+    """What `--filter` means; None: single ones were named."""
+    if bool(options.filter) == bool(options.ids):
+        raise bad_input("name dead letters by ID, or select them with --filter NAME=VALUE")
+    if options.ids:
+        if options.dry_run:
+            raise bad_input("--dry-run goes with --filter")
+        return None
+    if not 1 <= options.limit <= MOST_AT_ONCE:
+        raise bad_input(f"--limit must be from 1 to {MOST_AT_ONCE}")
+    pairs = [text.partition("=") for text in options.filter]
+    wrong = [name for name, equals, _ in pairs if not equals]
+    if wrong:
+        raise bad_input(f"--filter {wrong[0]} has no value: write NAME=VALUE")
+    try:
+        return parse({name: value for name, _, value in pairs})
+    except SelectionInvalid as error:
+        raise bad_input(f"--filter {error}") from error
+
+
+def _payload(options: argparse.Namespace) -> JsonValue:
+    if options.payload is None:
+        return None
+    if len(options.ids) != 1:
+        raise bad_input("--payload goes with one ID")
+    try:
+        payload: JsonValue = orjson.loads(options.payload)
+    except orjson.JSONDecodeError as error:
+        raise bad_input(f"--payload is not JSON: {error}") from error
+    return payload
+
+
+def _told(outcome: operations.Outcome, *, console: Console, done: str) -> int:
+    skipped = "".join(f", {number} {reason.replace('_', ' ')}" for reason, number in outcome.skipped.items())
+    more = "; there are more: repeat the command for the next ones" if outcome.has_more else ""
+    console.print(f"{outcome.matched} matched: {outcome.done} {done}{skipped}{more}", highlight=False)
     return 0
 
 
 SUBCOMMANDS = (
     Subcommand(name="dead-letters", help="list what ran out of attempts", add_arguments=_add_list, run=_list),
     Subcommand(name="requeue", help="try dead letters again", add_arguments=_add_requeue, run=_requeue),
-    Subcommand(name="discard", help="give a dead letter up", add_arguments=_add_discard, run=_discard),
+    Subcommand(name="discard", help="give dead letters up", add_arguments=_add_discard, run=_discard),
 )

@@ -34,20 +34,31 @@ def _add_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", default="null", metavar="JSON|@FILE", help="the input; @- reads it from stdin")
     parser.add_argument("--key", default=None, help="idempotency key: the same again starts nothing new")
     parser.add_argument("--priority", type=int, default=0, help="higher starts first")
+    later = parser.add_mutually_exclusive_group()
+    later.add_argument("--delay-s", type=float, default=None, help="start in so many seconds")
+    later.add_argument("--start-at", default=None, metavar="INSTANT", help="start then: ISO 8601 with its offset")
     parser.add_argument("--wait", action="store_true", help="wait for the end; exit code 1 unless it succeeds")
     parser.add_argument("--limit-s", type=float, default=None, help="wait at most so long")
 
 
 def _start(options: argparse.Namespace, console: Console) -> int:
-    actor = operator()
+    actor, now = operator(), timezone.now()
     start = operations.Start(
         input=_read_input(options.input),
         key=None if options.key is None else f"{actor}:{options.key}",
         priority=options.priority,
+        start_at=_start_at(options, now=now),
     )
-    started = operations.start_run(workflow=options.name, start=start, actor=actor, now=timezone.now())
+    started = operations.start_run(workflow=options.name, start=start, actor=actor, now=now)
     console.print(str(started.run_id), highlight=False)
     return _wait(started.run_id, console=console, limit_s=options.limit_s) if options.wait else 0
+
+
+def _start_at(options: argparse.Namespace, *, now: datetime) -> datetime | None:
+    try:
+        return operations.read_start_at(delay_s=options.delay_s, start_at=options.start_at, now=now)
+    except ValueError as error:
+        raise bad_input(str(error)) from error
 
 
 def _read_input(text: str) -> JsonValue:
@@ -134,19 +145,22 @@ def _why(options: argparse.Namespace, console: Console) -> int:
     elif not waits:
         console.print("It waits for nothing: this is a defect, please report it.", style="red")
     for wait in waits:
-        console.print(_sentence(wait), highlight=False, markup=False)
+        ahead = inspection.ahead_of(run, wait=wait) if wait.object_kind == "lane" else ""
+        console.print(_sentence(wait, ahead=ahead), highlight=False, markup=False)
     return 0
 
 
-def _sentence(wait: inspection.Wait) -> str:
+def _sentence(wait: inspection.Wait, *, ahead: str) -> str:
     since, due = f"{wait.since:%H:%M:%S}", f"{wait.due_at:%H:%M:%S}"
     match wait.object_kind:
         case "lane":
-            return f"{wait.step}: waits since {since} for a worker of the lane {wait.object_name}"
+            return f"{wait.step}: waits since {since} for a worker of the lane {wait.object_name}; {ahead}"
         case "worker":
             return f"{wait.step}: runs since {since} on {wait.object_name}, attempt {wait.attempt}, lease until {due}"
         case "attempt":
             return f"{wait.step}: waits for attempt {wait.object_name}, due at {due}"
+        case "start":
+            return f"{wait.step}: was told to start at {wait.due_at.isoformat(timespec='seconds')}"
         case _:
             return f"{wait.step}: waits for its items, {wait.object_name}, next at {due}"
 

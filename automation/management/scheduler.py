@@ -11,21 +11,28 @@ from celery import current_app
 from rich.console import Console
 
 from automation.management.subcommand import Subcommand, no_arguments
-from workflows.dispatch import relay
+from workflows.dispatch import dead_queue, relay
 from workflows.dispatch.doorbell import Doorbell
 from workflows.dispatch.publisher import Publisher
 
+_PATIENCE_S = 5.0
 log = structlog.get_logger(__name__)
 
 
 def _run(_options: argparse.Namespace, _console: Console) -> int:
     stopping = _stop_on_signals()
     doorbell = Doorbell()
+    watch = threading.Thread(
+        target=dead_queue.watch, args=(current_app,), kwargs={"wait": stopping.wait}, name="dead-queue", daemon=True
+    )
+    watch.start()
     log.info("scheduler_started", pid=os.getpid())
     try:
         with Publisher(current_app) as publisher:
             relay.run(publisher=publisher, doorbell=doorbell, is_stopping=stopping.is_set)
     finally:
+        stopping.set()
+        watch.join(timeout=_PATIENCE_S)
         doorbell.close()
     log.info("scheduler_stopped", pid=os.getpid())
     return 0

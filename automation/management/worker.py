@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Sequence
 
-from celery import current_app
 from django.conf import settings
 from rich.console import Console
 
@@ -22,7 +21,7 @@ def _add_worker(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace, _console: Console) -> int:
-    known = [name for name in current_app.amqp.queues if name != settings.DEAD_QUEUE]
+    known = list(settings.LANES)
     lanes = options.lanes or ([worker_command.IO_LANE] if options.io else known)
     unknown = [lane for lane in lanes if lane not in known]
     if unknown:

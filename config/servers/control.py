@@ -86,5 +86,7 @@ def _commands(servers: PrivateServers) -> Mapping[str, Callable[[], None]]:
         ):
             commands[f"{name} {action.__name__}"] = action
     commands["rabbitmq wipe"] = servers.rabbitmq.wipe
+    commands["rabbitmq alarm"] = servers.rabbitmq.alarm
+    commands["rabbitmq calm"] = servers.rabbitmq.calm
     commands["redis wipe"] = servers.redis.wipe
     return commands

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -32,43 +33,94 @@ class Ward:
 
 
 class Guard:
-    """The owner's end of the pipe. `keep_open` are file descriptors (locks) the guard holds until it ends."""
+    """The owner's end of the pipe. `keep_open` are file descriptors (locks) the guard holds until it ends.
+
+    Should the guard process be killed itself, a new one takes over its list. Safe to use from several threads.
+    """
 
     def __init__(self, *, keep_open: tuple[int, ...] = ()) -> None:
-        self._process = subprocess.Popen(
+        self._keep_open = keep_open
+        self._lock = threading.Lock()
+        self._wards: dict[int, Ward] = {}
+        self._folders: list[Path] = []
+        self._process = self._start()
+
+    @property
+    def pid(self) -> int:
+        """This will be the id of the guard process."""
+        return self._process.pid
+
+    def watch(self, ward: Ward) -> None:
+        """This will have `ward` stopped when the owner dies."""
+        with self._lock:
+            self._wards[ward.target] = ward
+            self._tell({"watch": asdict(ward)})
+
+    def forget(self, *, target: int) -> None:
+        """This will take a process that has ended off the list."""
+        with self._lock:
+            self._wards.pop(target, None)
+            self._tell({"forget": target})
+
+    def remove_at_end(self, path: Path) -> None:
+        """This will have a folder deleted at the end, after all processes."""
+        with self._lock:
+            self._folders.append(path)
+            self._tell({"remove": str(path)})
+
+    def replace_when_dead(self) -> None:
+        """This will have a new process take over the list of one that was killed."""
+        with self._lock:
+            if self._process.poll() is not None:
+                self._take_over()
+
+    def close(self) -> None:
+        """This will end the guard, after it has stopped and removed what is still on its list."""
+        with self._lock:
+            while not self._has_ended_well():  # killed on the way: the next one does it
+                self._process = self._start()
+                self._tell_all()
+
+    def _has_ended_well(self) -> bool:
+        with contextlib.suppress(BrokenPipeError):
+            self._pipe.close()
+        return self._process.wait() == 0
+
+    @property
+    def _pipe(self) -> IO[str]:
+        assert self._process.stdin is not None  # opened with PIPE below
+        return self._process.stdin
+
+    def _start(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-I", "-S", str(Path(__file__).resolve())],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            pass_fds=keep_open,
+            pass_fds=self._keep_open,
             cwd="/",
             text=True,
         )
 
-    def watch(self, ward: Ward) -> None:
-        """This will have `ward` stopped when the owner dies."""
-        self._send({"watch": asdict(ward)})
+    def _tell(self, message: dict[str, object]) -> None:
+        try:
+            self._write(message)
+        except BrokenPipeError:
+            self._take_over()
 
-    def forget(self, *, target: int) -> None:
-        """This will take a process that has ended off the list."""
-        self._send({"forget": target})
+    def _take_over(self) -> None:
+        self._has_ended_well()
+        self._process = self._start()
+        self._tell_all()
 
-    def remove_at_end(self, path: Path) -> None:
-        """This will have a folder deleted at the end, after all processes."""
-        self._send({"remove": str(path)})
+    def _tell_all(self) -> None:
+        for ward in self._wards.values():
+            self._write({"watch": asdict(ward)})
+        for path in self._folders:
+            self._write({"remove": str(path)})
 
-    def close(self) -> None:
-        """This will end the guard, after it has stopped and removed what is still on its list."""
-        self._pipe.close()
-        self._process.wait()
-
-    @property
-    def _pipe(self) -> IO[str]:
-        assert self._process.stdin is not None  # opened with PIPE above
-        return self._process.stdin
-
-    def _send(self, message: dict[str, object]) -> None:
+    def _write(self, message: dict[str, object]) -> None:
         self._pipe.write(json.dumps(message) + "\n")
         self._pipe.flush()
 

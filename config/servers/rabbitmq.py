@@ -4,6 +4,7 @@ import os
 import secrets
 import shutil
 import signal
+import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,6 +81,27 @@ class RabbitMQ(Server):
         self.kill()
         shutil.rmtree(self.directory / "mnesia", ignore_errors=True)
         self.start()
+
+    def alarm(self) -> None:
+        """This will raise its memory alarm: it takes no more messages from anybody until `calm`."""
+        self._control("set_vm_memory_high_watermark", "0.0000001")
+
+    def calm(self) -> None:
+        """This will end its memory alarm."""
+        self._control("set_vm_memory_high_watermark", "0.4")
+
+    def _control(self, *command: str) -> None:
+        done = subprocess.run(
+            [str(self._script.with_name("rabbitmqctl")), "-q", *command],
+            env=dict(self._environment()),
+            cwd=self.directory,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=self.start_limit_s,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise self.failed(f"did not obey rabbitmqctl {command[0]} (exit code {done.returncode})")
 
     def _stop_mapper(self) -> None:
         if self._mapper is not None:

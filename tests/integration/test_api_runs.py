@@ -1,20 +1,21 @@
 """Runs over HTTP: started at most once per key, always able to say what they wait for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from unittest.mock import patch
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoDbBlocker
 from rest_framework.test import APIClient
 
 from tests.support import api
-from workflows import operations
+from workflows import due, operations
 from workflows.models import Activation, Attempt, Item, Run
+from workflows.operations import admission
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -55,35 +56,84 @@ def test_start_answers_201_with_the_run_and_where_it_is(caller: APIClient) -> No
     assert Activation.objects.filter(run_id=run.id).count() == 1
 
 
-def test_start_needs_three_statements_when_the_plan_is_known(caller: APIClient) -> None:
+@pytest.mark.parametrize("headers", [{}, {"Idempotency-Key": '"new-1"'}])
+def test_start_needs_two_statements_when_the_plan_is_known(caller: APIClient, headers: Mapping[str, str]) -> None:
     workflow = api.published()
     started(caller, workflow=workflow)
 
-    with CaptureQueriesContext(connection) as ours, count_hot_statements() as hot:
+    with sent_statements() as sent:
+        response = caller.post("/api/v1/runs", {"workflow": workflow}, format="json", headers=headers)
+
+    assert response.status_code == 201
+    assert len(sent) == 2, "the token is looked up, the run begins: nothing before, between or behind them"
+    assert "automation_apitoken" in sent[0]
+    assert "workflows_run" in sent[1]
+
+
+@contextmanager
+def sent_statements() -> Iterator[list[str]]:
+    """This will note every statement that any cursor sends, hot ones and Django's own."""
+    sent: list[str] = []
+    execute = psycopg.Cursor.execute
+
+    def noted(cursor: object, query: str, *args: object, **options: object) -> object:
+        sent.append(query)
+        return execute(cursor, query, *args, **options)  # type: ignore[arg-type]  # passed on as it came
+
+    with patch.object(psycopg.Cursor, "execute", noted):
+        yield sent
+
+
+def test_start_may_be_told_to_wait(caller: APIClient) -> None:
+    at = timezone.now() + timedelta(days=2)
+    delayed = started(caller, delay_s=90.5)
+    dated = started(caller, start_at=at.isoformat())
+    past = started(caller, start_at="2020-01-01T00:00:00+01:00")
+
+    rows = {str(row.run_id): row for row in Activation.objects.filter(run_id__in=[delayed, dated, past])}
+    assert [rows[one].wait_reason for one in (delayed, dated, past)] == ["delayed", "delayed", "worker"]
+    assert rows[dated].due_at == at
+    assert timedelta(seconds=80) < rows[delayed].due_at - timezone.now() <= timedelta(seconds=90.5)
+    (wait,) = caller.get(f"/api/v1/runs/{delayed}").json()["waits"]
+    assert (wait["reason"], wait["object_kind"]) == ("delayed", "start")
+
+
+@pytest.mark.parametrize(
+    ("body", "place"),
+    [
+        ({"delay_s": -1}, "$.delay_s"),
+        ({"delay_s": 1e9}, "$.delay_s"),
+        ({"delay_s": "soon"}, "$.delay_s"),
+        ({"start_at": "tomorrow"}, "$.start_at"),
+        ({"start_at": "2026-01-31T08:00:00"}, "$.start_at"),
+        ({"start_at": "9999-01-31T08:00:00Z"}, "$.start_at"),
+        ({"delay_s": 1, "start_at": "2026-01-31T08:00:00Z"}, "$.delay_s"),
+    ],
+)
+def test_delay_that_makes_no_sense_is_a_problem_at_its_place(caller: APIClient, body: object, place: str) -> None:
+    answer = caller.post("/api/v1/runs", {"workflow": api.published(), **body}, format="json")  # type: ignore[dict-item]
+
+    assert (answer.status_code, answer["Content-Type"]) == (400, "application/problem+json")
+    assert [problem["path"] for problem in answer.json()["problems"]] == [place]
+
+
+def test_start_into_a_full_lane_is_refused_for_a_while_and_stores_nothing(
+    caller: APIClient, settings: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.API_LANE_LIMIT = 2  # type: ignore[attr-defined]  # pytest-django's settings
+    gate = admission.Gate(count=lambda lane, limit: due.count_due(lane=lane, limit=limit))
+    monkeypatch.setattr(admission, "_gate", gate)
+    workflow = api.published()
+    Activation.objects.filter(lane="default").update(due_at=timezone.now() + timedelta(days=1))
+    for _ in range(2):
         started(caller, workflow=workflow)
 
-    assert [query["sql"].split()[0] for query in ours.captured_queries] == ["SELECT"]
-    assert "automation_apitoken" in ours.captured_queries[0]["sql"]
-    assert hot == ["find_newest_version", "start_runs"]
+    answer = caller.post("/api/v1/runs", {"workflow": workflow}, format="json")
 
-
-class count_hot_statements:  # noqa: N801 - reads like the function it stands for
-    """Notes the names of the hot statements, which Django's own capture does not see."""
-
-    def __enter__(self) -> list[str]:
-        names: list[str] = []
-        original = operations.starting.store.statements.run
-
-        def run(name: str, params: dict[str, object]) -> object:
-            names.append(name)
-            return original(name, params)
-
-        self._patch = patch("workflows.statements.run", run)
-        self._patch.start()
-        return names
-
-    def __exit__(self, *_: object) -> None:
-        self._patch.stop()
+    assert (answer.status_code, answer["Content-Type"]) == (503, "application/problem+json")
+    assert answer.json()["type"].endswith(":lane-full")
+    assert int(answer["Retry-After"]) > 0
+    assert Run.objects.filter(workflow_name=workflow).count() == 2
 
 
 def test_start_refuses_what_is_unknown_wrong_or_not_understood(caller: APIClient) -> None:
@@ -119,11 +169,20 @@ def test_start_refuses_a_body_that_cannot_be_stored(caller: APIClient, body: byt
     assert response.headers["Content-Type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("value", [10**30, 2**63, -(2**63), 1.5, "\\u0000 as text", "é\n", [], {"": None}])
+@pytest.mark.parametrize("value", [2**64 - 1, 2**63, -(2**63), 1.5, "\\u0000 as text", "é\n", [], {"": None}])
 def test_start_keeps_any_json_value_as_it_was_sent(caller: APIClient, value: object) -> None:
     run_id = started(caller, input={"value": value})
 
     assert caller.get(f"/api/v1/runs/{run_id}").json()["input"] == {"value": value}
+
+
+@pytest.mark.parametrize("number", [2**64, -(2**63) - 1, 10**30])
+def test_start_refuses_an_integer_that_would_lose_its_last_digits(caller: APIClient, number: int) -> None:
+    body = b'{"workflow": "x", "input": {"id": %d}}' % number
+    response = caller.generic("POST", "/api/v1/runs", body, content_type="application/json")
+
+    assert response.status_code == 400
+    assert "send it as a string" in response.json()["detail"]
 
 
 def test_a_number_beyond_64_bits_can_be_read_again(caller: APIClient) -> None:

@@ -1,15 +1,20 @@
 """From due rows to messages: which runs share a wake-up, and which of Celery's primitives carry a frontier."""
 
+import time
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from celery import Signature, current_app
+from django.utils import timezone
 
 from tests.flows.driving import call, claimable, publish, start, work
-from workflows import plans
+from tests.support.servers import RemoteServers
+from workflows import due, plans, store
 from workflows.dispatch import canvas, relay
 from workflows.dispatch.canvas import Parcel
+from workflows.dispatch.order import Order
 from workflows.dispatch.publisher import Publisher
 from workflows.models import Activation, Run, WorkflowVersion
 from workflows.store import Due
@@ -131,8 +136,48 @@ def test_version_that_cannot_be_read_holds_up_its_own_runs_only() -> None:
     WorkflowVersion.objects.filter(id=version_id).update(plan="not a plan")
 
     with Publisher(current_app) as publisher:
-        while relay.dispatch_due(publisher, lanes=["default"]):
+        order = Order()
+        while relay.dispatch_due(publisher, order=order, rooms={"default": 500}).dues:
             pass
 
     waiting = Activation.objects.filter(run_id__in=(broken, sound))
     assert {row.run_id: row.dispatches for row in waiting} == {broken: 1, sound: 1}
+
+
+def test_dispatch_is_not_held_up_for_long_by_a_redis_that_stands_still(servers: RemoteServers) -> None:
+    """Connections stay open and nobody answers: a fork is sent as single messages then."""
+    fork = {"a": call("noop"), "b": call("noop"), "join": call("noop", needs=["a", "b"])}
+    with Publisher(current_app) as publisher:
+        order, rooms = Order(), publisher.rooms()
+        run_id = start(publish(fork))
+        servers.redis.pause()
+        began = time.monotonic()
+        while relay.dispatch_due(publisher, order=order, rooms=rooms).dues:
+            pass
+        took_s = time.monotonic() - began
+
+    servers.redis.resume()
+    assert took_s < 4.0
+    assert set(Activation.objects.filter(run_id=run_id).values_list("dispatches", flat=True)) == {1}
+    work(run_id)
+
+
+def test_wake_up_that_could_not_be_sent_does_not_lengthen_the_pause_before_the_next() -> None:
+    run_id = start(publish({"only": call("noop")}))
+    refs = claimable(run_id)
+
+    for _ in range(5):  # the broker is away
+        take_default()
+        store.undo_take(refs=refs, delay_s=0.0)
+    take_default()
+
+    waiting = Activation.objects.get(run_id=run_id)
+    assert waiting.dispatches == 1
+    assert waiting.due_at - timezone.now() <= timedelta(seconds=15)
+    work(run_id)
+
+
+def take_default() -> None:
+    """This will take what is due in the default lane."""
+    asks = [due.Ask(lane="default", room=500)]
+    due.take_due(asks=asks, leads=[], groups=64, ageing_s=10.0, again_s=15.0, again_cap_s=600.0)

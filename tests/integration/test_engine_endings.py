@@ -168,9 +168,9 @@ def test_sweep_fails_a_run_whose_deadline_has_passed() -> None:
     assert run.error is not None
     assert (run.state, run.error["kind"]) == ("failed", "deadline")
     assert states(run_id) == {"first": "cancelled"}
-    assert trail(run_id) == ["run.started", "run.failed"]
+    assert trail(run_id) == ["run.started", "run.failed", "dead_letter.created"]
     sweeps.sweep(now=now + timedelta(minutes=62))
-    assert trail(run_id) == ["run.started", "run.failed"]
+    assert trail(run_id) == ["run.started", "run.failed", "dead_letter.created"]
 
 
 def test_step_gets_no_more_time_than_its_run_has_left() -> None:

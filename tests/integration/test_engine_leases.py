@@ -1,11 +1,15 @@
 """Leases: who may work on what, what a lost worker costs, and that a late or doubled result changes nothing."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from django.db import transaction
 from django.test import override_settings
+from django.utils import timezone
 
 from tests.flows.driving import (
     AT_ONCE,
@@ -21,8 +25,9 @@ from tests.flows.driving import (
 )
 from tests.flows.ledger import Ledger
 from tests.support.waiting import wait_until
-from workflows import store
-from workflows.execution import attempts, shift
+from workflows import plans, store
+from workflows.execution import attempts, frontier, items, shift
+from workflows.execution.cursor import open_cursor
 from workflows.execution.leases import LeaseKeeper
 from workflows.models import Activation, Attempt, DeadLetter, Run, Step
 from workflows.store import ActivationRef
@@ -203,3 +208,65 @@ def test_activation_given_back_costs_no_attempt() -> None:
 
     assert Run.objects.get(id=run_id).output == 1
     assert states(run_id) == {"only": "succeeded"}
+
+
+class FrozenKeeper(LeaseKeeper):
+    """Renews nothing, as in a process that is stopped."""
+
+    def _keep(self) -> None:
+        """This will end at once."""
+
+
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This will have leases run out after one second, because nobody renews them."""
+    keeper = FrozenKeeper()
+    for module in (shift, attempts, items):
+        monkeypatch.setattr(module, "keeper", keeper)
+    with override_settings(LEASE_S=1.0):
+        yield
+
+
+@pytest.mark.usefixtures("frozen")
+@pytest.mark.parametrize("moment", ["claim", "take_items"])
+def test_nothing_is_begun_by_a_worker_that_was_frozen_until_another_had_done_it(
+    moment: str, monkeypatch: pytest.MonkeyPatch, ledger: Ledger
+) -> None:
+    """It is stopped while the database answers, with work in its hands that it has not begun."""
+    more = {"for_each": [1, 2, 3, 4]} if moment == "take_items" else {}
+    run_id = begin({"act": call("effect", args={"ledger": str(ledger.path)}, retry=AT_ONCE, **more)})
+    ask = getattr(store, moment)
+    sleeps = [True]
+
+    def answer_late(**question: Any) -> Any:  # Any: passed on as it is
+        answer = ask(**question)
+        if sleeps:
+            sleeps.clear()
+            wait_until(lambda: claimable(run_id), what="the lease has run out")
+            aside(lambda: work(run_id)).join(timeout=20)
+        return answer
+
+    monkeypatch.setattr(store, moment, answer_late)
+    work(run_id)
+
+    assert Run.objects.get(id=run_id).state == "succeeded"
+    assert set(Counter(entry.key for entry in ledger.entries("begin")).values()) == {1}
+
+
+def test_step_cannot_be_claimed_while_its_end_is_being_committed() -> None:
+    """Its lease has run out, and the worker that had it is in the middle of the transaction that ends it."""
+    run_id = begin({"a": call("noop"), "b": call("noop"), "join": call("noop", needs=["a", "b"])})
+    refs = claimable(run_id)
+    claims = store.claim(refs=refs, owner="slow", lease_s=60)
+    lose(run_id)
+    cursor = open_cursor(claims[0], program=plans.program_of(claims[0].version_id), now=timezone.now(), owner="slow")
+    taken: list[int] = []
+
+    def take_each() -> None:
+        taken.extend(claim.id for ref in refs for claim in store.claim(refs=[ref], owner="other", lease_s=60))
+
+    with transaction.atomic():
+        assert frontier.lock(cursor)
+        aside(take_each).join(timeout=20)
+
+    assert taken == [claims[1].id], "the other branch alone"

@@ -202,23 +202,3 @@ def test_dead_letter_of_a_cancelled_run_is_not_requeued(gate: Path) -> None:
 def test_unknown_dead_letter_is_refused() -> None:
     with pytest.raises(UnknownDeadLetter):
         operations.requeue_dead_letter(dead_letter_id=2**60, actor=TESTER, now=timezone.now())
-
-
-def test_run_does_not_succeed_while_a_step_that_its_deadline_stopped_was_never_done(gate: Path) -> None:
-    run_id = begin(
-        {
-            "ask": call("fail_unless", args={"path": str(gate)}, retry={"attempts": 1}),
-            "other": call("fail_until", args={"attempt": 2}, retry={"first": "60s", "cap": "60s", "jitter": "none"}),
-        },
-        deadline="1h",
-    )
-    work(run_id)
-    Run.objects.filter(id=run_id).update(deadline_at=timezone.now())
-    assert operations.expire_run(run_id=run_id, now=timezone.now())
-    gate.touch()
-
-    requeue(letters(run_id)[0])
-    work(run_id, is_patient=False)
-
-    run = Run.objects.get(id=run_id)
-    assert run.state == "failed" or states(run_id)["other"] == "succeeded"

@@ -14,7 +14,7 @@ from psycopg import sql
 
 from tests.flows.driving import call, publish
 from workflows import statements
-from workflows.models import Activation, Fanout, Item, Run, WorkflowVersion
+from workflows.models import Activation, DeadLetter, Fanout, Incident, IncidentHour, Item, Run, WorkflowVersion
 
 pytestmark = pytest.mark.usefixtures("full_tables")
 
@@ -25,6 +25,9 @@ HOT_TABLES = {
     "workflows_item",
     "workflows_fanout",
     "workflows_attempt",
+    "workflows_deadletter",
+    "workflows_incident",
+    "workflows_incidenthour",
     "audit_event",
 }
 ROWS = 5_000
@@ -62,9 +65,11 @@ def full_tables(database: None) -> Iterator[None]:
             Item(run_id=MAP_RUN, step="map", index=index, value=index, due_at=NOW if index % 100 == 0 else None)
             for index in range(2 * ROWS)
         )
+        _incidents()
         with connection.cursor() as cursor:
             cursor.execute(
-                "analyze workflows_run, workflows_activation, workflows_fanout, workflows_item, workflows_step"
+                "analyze workflows_run, workflows_activation, workflows_fanout, workflows_item, workflows_step, "
+                "workflows_deadletter, workflows_incident, workflows_incidenthour"
             )
             cursor.execute("set local plan_cache_mode = force_generic_plan")
         yield
@@ -130,15 +135,23 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
     item = {"run_id": MAP_RUN, "step": "map"}
     hold = {"id": ids[0], "epoch": 1}
     return {
-        "start_runs": {"runs": "[]", "entries": "[]"},
-        "take_due": {"lanes": ["default"], "limit": size, "again_s": 1.5, "again_cap_s": 60.5},
+        "start_runs": {"version_id": 1, "runs": "[]", "entries": "[]", "wait": None},
+        "take_due": {
+            "asks": _json([{"urgency": 0, "lane": "default", "room": size, "before_key": "~", "before_priority": 1}]),
+            "leads": "[]",
+            "groups": 64,
+            "ageing_s": 10.5,
+            "again_s": 1.5,
+            "again_cap_s": 60.5,
+        },
         "undo_take": {**refs, "delay_s": 1.5},
         "next_due": {"lanes": ["default"]},
         "claim": {**refs, "owner": "me", "lease_s": 15.5, "is_alone": True},
         "advance": moves,
         "finish": moves,
         "retry_later": moves,
-        "release": {"holds": _json(holds), "ids": ids, "delay_s": 0.5},
+        "postpone": {"holds": "[]"},
+        "release": {"holds": _json(holds), "ids": ids, "delay_s": 0.5, "keeps_place": True},
         "renew": {"holds": _json(holds), "ids": ids, "lease_s": 15.5},
         "take_items": {**item, **hold, "limit": size, "parallel": 2},
         "held_items": {**item, "first": 0, "until": size},
@@ -146,9 +159,39 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         "take_waiting_items": {**item, **hold, "slot": 0, "limit": size},
         "end_items": {**item, **hold, "results": "[]", "events": "[]", "indexes": list(range(size))},
         "open_items": {**item, "items": _json([1] * size)},
+        "raise_incidents": {
+            "failures": _json([{"fingerprint": f"{number:016x}"} for number in range(size)]),
+            "fingerprints": [f"{number:016x}" for number in range(size)],
+        },
+        "count_failures": {"limit": 1_000},
         "notify": {},
         "find_newest_version": {"name": "full"},
+        "count_due": {"lane": "default", "limit": size},
     }
+
+
+def _incidents() -> None:
+    """Thousands of incidents and of dead letters, one letter in a hundred not counted yet."""
+    names = [f"{number:016x}" for number in range(ROWS)]
+    Incident.objects.bulk_create(
+        Incident(fingerprint=name, kind="error", first_seen_at=NOW, last_seen_at=NOW, opened_at=NOW, changed_at=NOW)
+        for name in names
+    )
+    IncidentHour.objects.bulk_create(IncidentHour(fingerprint=name, begins_at=NOW, count=1) for name in names)
+    DeadLetter.objects.bulk_create(
+        DeadLetter(
+            run_id=run_id,
+            workflow_name="full",
+            step="only",
+            kind="error",
+            message="",
+            attempts=1,
+            created_at=NOW,
+            fingerprint=name,
+            is_counted=bool(number % 100),
+        )
+        for number, (run_id, name) in enumerate(zip(RUNS, names, strict=True))
+    )
 
 
 def _json(value: object) -> str:

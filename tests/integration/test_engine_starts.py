@@ -1,15 +1,18 @@
 """How runs begin: all or none, once per key, together with the caller's own changes, or not at all."""
 
+import threading
+from collections.abc import Mapping
 from uuid import uuid4
 
+import orjson
 import pytest
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils import timezone
 
 from tests.flows.driving import TESTER, call, publish, start, trail, work
-from workflows import operations
+from workflows import operations, plans
 from workflows.errors import InputInvalid, StartKeyReused, UnknownWorkflow, WorkflowDisabled
-from workflows.models import Activation, Run
+from workflows.models import Activation, Run, Workflow, WorkflowVersion
 from workflows.operations import Start
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -159,3 +162,84 @@ def test_run_keeps_the_version_it_started_on(database: None) -> None:
     work(run_id)
 
     assert Run.objects.get(id=run_id).output == {"version": 1}
+
+
+def test_start_takes_the_version_that_another_process_has_just_published() -> None:
+    workflow = publish(STEPS)
+    start(workflow)
+
+    newest = _published_elsewhere(workflow, steps={"other": call("noop")})
+
+    assert Run.objects.get(id=start(workflow)).version_id == newest
+    assert Run.objects.get(id=start(workflow)).version_id == newest
+
+
+def test_start_judges_the_input_by_the_version_that_another_process_has_just_published() -> None:
+    workflow = publish(STEPS, input={"type": "integer"})
+    start(workflow, value=1)
+
+    newest = _published_elsewhere(workflow, steps=STEPS, input={"type": "string"})
+
+    assert Run.objects.get(id=start(workflow, value="a")).version_id == newest
+    with pytest.raises(InputInvalid):
+        start(workflow, value=1)
+    assert Run.objects.filter(workflow_name=workflow).count() == 2
+
+
+def test_start_is_refused_when_another_process_has_just_disabled_the_workflow() -> None:
+    workflow = publish(STEPS)
+    start(workflow)
+
+    Workflow.objects.filter(name=workflow).update(is_enabled=False)
+
+    with pytest.raises(WorkflowDisabled):
+        start(workflow)
+    assert Run.objects.filter(workflow_name=workflow).count() == 1
+
+
+def test_start_forgets_a_version_whose_publication_was_rolled_back() -> None:
+    workflow = publish(STEPS)
+    with transaction.atomic():
+        _published_elsewhere(workflow, steps={"other": call("noop")})
+        start(workflow)
+        transaction.set_rollback(True)
+    plans.program_of.cache_clear()
+
+    run = Run.objects.get(id=start(workflow))
+
+    assert run.version.number == 1
+
+
+def test_racing_starts_never_begin_on_a_version_older_than_one_published_before_them() -> None:
+    workflow = publish(STEPS)
+    published = [Run.objects.get(id=start(workflow)).version.number]
+    wrong: list[tuple[int, int]] = []
+    is_over = threading.Event()
+
+    def keep_starting() -> None:
+        while not is_over.is_set():
+            least = published[-1]
+            number = Run.objects.get(id=start(workflow)).version.number
+            if number < least:
+                wrong.append((number, least))
+        connections.close_all()
+
+    threads = [threading.Thread(target=keep_starting) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(15):
+        version_id = _published_elsewhere(workflow, steps={f"s{number}": call("noop")})
+        published.append(WorkflowVersion.objects.get(id=version_id).number)
+    is_over.set()
+    for thread in threads:
+        thread.join()
+
+    assert wrong == []
+    assert published[-1] == 16
+
+
+def _published_elsewhere(workflow: str, *, steps: Mapping[str, object], **more: object) -> int:
+    """Publishing tells this process's starts nothing, exactly as when another process does it."""
+    source = orjson.dumps({"name": workflow, "steps": steps, **more}).decode()
+    version, _ = operations.publish(source=source, actor=TESTER, now=timezone.now())
+    return version.id

@@ -4,9 +4,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from celery import current_app
 from kombu import Connection, Producer, Queue
+from kombu.exceptions import OperationalError
 
-from config.broker import DEAD, LANES, WORK_EXCHANGE
+from config.broker import DEAD, WORK_EXCHANGE
+from config.lanes import LANES
+from config.servers.ports import free_port
 from tests.support.processes import Processes
 from tests.support.servers import RemoteServers
 from tests.support.waiting import wait_until
@@ -55,3 +59,16 @@ def _dead_queue_exists() -> bool:
         except (*connection.channel_errors, *connection.connection_errors):
             return False
     return True
+
+
+def test_worker_looks_for_a_lost_broker_every_two_seconds_at_the_latest() -> None:
+    """Nobody listens there. A worker that was kept from its broker for long must not sleep on when it is back."""
+    pauses: list[float] = []
+    lost = current_app.connection_for_read(f"amqp://127.0.0.1:{free_port()}//")
+
+    with pytest.raises(OperationalError):
+        lost.ensure_connection(lambda _, pause: pauses.append(pause), 4)
+
+    assert pauses[0] >= 0.5, "it does not hammer either"
+    assert pauses[-1] <= 2.0
+    assert len(pauses) == 4

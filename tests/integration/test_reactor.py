@@ -1,13 +1,20 @@
 """The event loop of an I/O worker, in this process and without a broker: what it carries, and how it all ends."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
 from django.test import override_settings
+from django.utils import timezone
 
+from integrations import operations as integrations
+from integrations.errors import Postponed
 from tests.flows.driving import (
     AT_ONCE,
+    TESTER,
     begin,
     call,
     claimable,
@@ -19,13 +26,17 @@ from tests.flows.driving import (
     trail,
     wait_for_end,
 )
+from tests.flows.ledger import Ledger
 from tests.support.waiting import wait_until
-from workflows import store
+from workflows import operations, store
+from workflows.core.definition import JsonValue
+from workflows.execution import admitting
+from workflows.execution.cursor import Cursor
 from workflows.execution.leases import LeaseKeeper
 from workflows.execution.places import PlacesClosed
 from workflows.execution.reactor import Reactor
-from workflows.models import Activation, Attempt, DeadLetter, Item, Run
-from workflows.store import HoldRow
+from workflows.models import Activation, Attempt, DeadLetter, InputOverride, Item, Run, Step
+from workflows.store import Claim, HoldRow
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -134,12 +145,92 @@ def test_attempt_of_a_lost_lease_is_cut_off_and_the_next_owner_decides(reactor: 
     assert Run.objects.get(id=run_id).state == "running"
 
 
-def test_reactor_that_is_ending_claims_nothing_and_gives_back_what_is_cut_off() -> None:
+def test_call_without_room_is_put_aside_and_costs_no_attempt(reactor: Reactor, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy: list[str] = []
+
+    async def acall(*, inputs: Mapping[str, object], **_: object) -> object:
+        url = str(inputs["url"])
+        if url not in busy:
+            busy.append(url)
+            raise Postponed(reason="rate", object_name="payments", delay_s=3600.0)
+        return url
+
+    monkeypatch.setattr(integrations, "acall", acall)
+    once = {"uses": "http.request", "queue": "io", "retry": {"attempts": 1}}
+    step = begin({"ask": {**once, "with": {"url": "https://pay.test/"}}})
+    items = begin({"ask": {**once, "with": {"url": "https://pay.test/${{ item }}"}, "for_each": [1, 2]}})
+    reactor.execute(claimable(step, items))
+    places = Activation.objects.filter(run_id__in=[step, items], state="waiting", wait_reason="rate")
+    wait_until(lambda: places.count() == 2, what="both are put aside")
+    waiting = list(places.values_list("wait_object", "owner", "attempt"))
+
+    runs = carry(reactor, step, items)
+
+    assert waiting == [("payments", "", 1)] * 2
+    assert [run.state for run in runs] == ["succeeded"] * 2
+    assert len(busy) == 3
+    assert not Attempt.objects.filter(run_id__in=[step, items]).exists()
+
+
+def test_requeued_work_is_performed_with_edited_inputs_and_proves_them(reactor: Reactor) -> None:
+    once = {"queue": "io", "retry": {"attempts": 1}}
+    step = begin({"act": call("fail_on", args={"value": 1, "bad": 1}, **once)})
+    items = begin({"act": call("fail_on", args={"value": "${{ item }}", "bad": 1}, for_each=[0, 1], **once)})
+    carry(reactor, step, items)
+    letters = DeadLetter.objects.filter(run_id__in=[step, items])
+
+    for letter in letters:
+        edited: JsonValue = {"call": "flows.fail_on", "args": {"value": 2, "bad": 1}}
+        operations.requeue_dead_letter(dead_letter_id=letter.id, actor=TESTER, now=timezone.now(), payload=edited)
+    runs = carry(reactor, step, items)
+
+    assert [run.state for run in runs] == ["succeeded"] * 2
+    assert Step.objects.get(run_id=step, step="act").output == 2
+    outputs = Item.objects.filter(run_id=items).order_by("index").values_list("output", flat=True)
+    assert list(outputs) == [0, 2]
+    assert set(letters.values_list("trial", flat=True)) == {"succeeded"}
+    assert not InputOverride.objects.filter(run_id__in=[step, items]).exists()
+
+
+@pytest.mark.parametrize("more", [{}, {"for_each": [1, 2]}])
+def test_nothing_begins_under_a_lease_that_was_lost_unnoticed(
+    more: Mapping[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(tmp_path / "ledger")
+
+    class Doubtful(LeaseKeeper):
+        """A keeper whose process was stopped for longer than a lease."""
+
+        def is_surely_held(self, claim: Claim) -> bool:
+            return False
+
+    def slow_admit(claim: Claim, **context: Any) -> Sequence[Cursor]:  # Any: passed on as they are
+        cursors = admit(claim, **context)
+        lose(claim.run_id)
+        store.claim(refs=claimable(claim.run_id), owner="other", lease_s=60)
+        return cursors
+
+    admit = admitting.admit
+    monkeypatch.setattr(admitting, "admit", slow_admit)
+    reactor = Reactor(limit=4, function_threads=1, keeper=Doubtful())
+    reactor.start()
+    run_id = begin({"act": call("effect_async", args={"ledger": str(ledger.path)}, queue="io", **more)})
+
+    assert reactor.execute(claimable(run_id)) == 1
+    reactor.stop(grace_s=10)
+
+    assert ledger.entries() == []
+    assert Activation.objects.get(run_id=run_id).owner == "other"
+
+
+def test_reactor_that_is_ending_claims_nothing_and_gives_back_what_is_cut_off(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path / "ledger")
     reactor = Reactor(limit=4, function_threads=1, keeper=LeaseKeeper())
     reactor.start()
-    run_id = begin({"ask": call("wait_first", queue="io")})
+    run_id = begin({"ask": call("effect_async", args={"ledger": str(ledger.path), "seconds": 600}, queue="io")})
     later = begin({"ask": call("echo_async", queue="io")})
     reactor.execute(claimable(run_id))
+    wait_until(lambda: ledger.entries("begin"), what="the attempt is under way")
 
     reactor.stop(grace_s=0.1)
 
@@ -158,10 +249,10 @@ def test_keeper_forgets_what_was_dropped_and_keeps_what_was_leased_anew() -> Non
     with override_settings(LEASE_S=1.0):
         run_id = begin({"ask": call("noop")})
         (old,) = store.claim(refs=claimable(run_id), owner="me", lease_s=60)
-        keeper.hold([old])
+        keeper.hold([old], since=time.monotonic())
         store.release(holds=[{"id": old.id, "epoch": old.epoch}])
         (new,) = store.claim(refs=claimable(run_id), owner="me", lease_s=0.5)
-        keeper.hold([new])
+        keeper.hold([new], since=time.monotonic())
         keeper.drop([{"id": old.id, "epoch": old.epoch}])
         due_at = Activation.objects.get(run_id=run_id).due_at
         wait_until(lambda: Activation.objects.get(run_id=run_id).due_at > due_at, what="the new lease is renewed")

@@ -5,7 +5,7 @@ import os
 import pytest
 from kombu import Connection, Queue
 
-from config.broker import LANES
+from config.lanes import LANES
 from tests.flows.driving import call, publish, start, wait_for_end
 from tests.flows.ledger import Ledger
 from tests.support.processes import Processes

@@ -4,7 +4,8 @@ from tests.flows.driving import begin, call, publish, start, trail, wait_for_end
 from tests.flows.ledger import Ledger
 from tests.scenarios.conftest import HASTY
 from tests.support.processes import Processes
-from workflows import store
+from workflows import due
+from workflows.due import Ask
 from workflows.models import Activation
 
 
@@ -18,8 +19,10 @@ def test_run_waits_for_a_scheduler_and_is_done_when_one_comes(worker_processes: 
     run_id = begin({"act": act})
     first.kill()
     assert ledger.entries() == []
-    taken = store.take_due(lanes=["default"], limit=500, again_s=1.0, again_cap_s=2.0)
-    assert [due.run_id for due in taken] == [run_id]
+    (taken,) = due.take_due(
+        asks=[Ask("default", room=500)], leads=[], groups=64, ageing_s=10.0, again_s=1.0, again_cap_s=2.0
+    )
+    assert [one.run_id for one in taken.dues] == [run_id]
 
     worker_processes.start_scheduler(env=HASTY)
     (run,) = wait_for_end(run_id)

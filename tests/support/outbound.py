@@ -27,7 +27,7 @@ class Way:
         http.close_connections()
         if self.runner is not None:
             self.runner.run(http_async.close_connections())
-            self.runner.run(asyncio.to_thread(connection.close))
+            self.runner.run(asyncio.to_thread(lambda: connection.close()))
             self.runner.close()
             self.runner = None
 

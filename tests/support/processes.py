@@ -4,17 +4,20 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from automation import worker_command
-from config.broker import LANES
+from config.lanes import LANES
 from config.servers.children import Child, Program
-from config.servers.guard import Guard
+from config.servers.guard import Guard, find_descendants
+from config.servers.ports import answers
 from tests.support.environment import ROOT
 from tests.support.waiting import wait_until
 
 _WORKER_READY = " ready."
 _SCHEDULER_READY = "scheduler_started"
+_PROBE = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
 class TestedProcess:
@@ -38,6 +41,11 @@ class TestedProcess:
         return self._child.is_running
 
     @property
+    def descendants(self) -> list[int]:
+        """This will list the ids of the processes below it: the children of a pool."""
+        return find_descendants(self.pid)
+
+    @property
     def log(self) -> str:
         """This will be all it has written."""
         return self._log_path.read_text(errors="replace")
@@ -45,6 +53,10 @@ class TestedProcess:
     def kill(self) -> None:
         """This will end it and its pool at once, as a crash of its machine would."""
         self._child.kill()
+
+    def kill_parent(self) -> None:
+        """This will end its main process alone; its pool must notice by itself."""
+        self._child.send(signal.SIGKILL)
 
     def terminate(self) -> None:
         """This will ask it to end (SIGTERM); the second time it hands its work back."""
@@ -114,12 +126,31 @@ class Processes:
             scheduler.wait_for_log(_SCHEDULER_READY)
         return scheduler
 
+    def start_web(self, *, port: int, env: Mapping[str, str] | None = None, wait: bool = True) -> TestedProcess:
+        """This will start the site on a port and return when it serves (or at once without `wait`)."""
+        web = self._start(
+            name=f"web{len(self._started)}",
+            args=[
+                *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"),
+                *("--workers", "1", "--blocking-threads", "4", "--log-level", "warning", "config.wsgi:application"),
+            ],
+            env=env,
+        )
+        if wait:
+            is_ready = partial(answers, port=port, say=_PROBE, expect=b"HTTP/1.1 200")
+            wait_until(is_ready, limit_s=60.0, what=f"{web.name} serves")
+        return web
+
     def end(self) -> None:
         """This will kill what still runs and print the ends of all logs, which pytest shows on failure."""
-        for process in self._started:
-            process.kill()
+        self.kill_all()
         for process in self._started:
             print(f"--- end of the log of {process.name}\n{process.log[-3000:]}")
+
+    def kill_all(self) -> None:
+        """This will kill what still runs."""
+        for process in self._started:
+            process.kill()
 
     def _start(self, *, name: str, args: Sequence[str], env: Mapping[str, str] | None) -> TestedProcess:
         program = Program(

@@ -36,6 +36,14 @@ class RemoteServer:
         """This will lose all its data and leave it running (RabbitMQ and Redis only)."""
         self._send("wipe")
 
+    def alarm(self) -> None:
+        """This will have it take no more messages, as when its memory is full (RabbitMQ only)."""
+        self._send("alarm")
+
+    def calm(self) -> None:
+        """This will end that alarm (RabbitMQ only)."""
+        self._send("calm")
+
     def _send(self, action: str) -> None:
         control.send(path=self._path, command=f"{self.name} {action}")
 

@@ -39,6 +39,7 @@ def wait(reason: WaitReason, *, is_running: bool = False, slot: int = 0) -> Wait
         step="charge",
         slot=slot,
         reason=reason,
+        object="payments",
         is_running=is_running,
         lane="io",
         owner="worker-1",
@@ -119,6 +120,9 @@ def test_sentences_say_what_a_step_waits_for() -> None:
     assert said[WaitReason.RUNNING].startswith("attempt 2 is at work for 10.0 s on worker-1; its lease ends in 10.0 s")
     assert said[WaitReason.RETRY] == "attempt 2 begins in 10.0 s, because attempt 1 was unavailable: 503"
     assert said[WaitReason.ITEMS] == "waits for items whose next attempt begins in 10.0 s"
+    assert said[WaitReason.LIMIT] == "waits for a slot of the limit payments; asks again in 10.0 s"
+    assert said[WaitReason.RATE] == "held back by the rate limit of payments; asks again in 10.0 s"
+    assert said[WaitReason.BREAKER].startswith("held back because the circuit breaker of payments is open")
 
 
 def test_sentences_tell_the_pullers_of_a_for_each_as_one() -> None:

@@ -31,7 +31,8 @@ FUNCTIONS = frozenset({"shop.book_line"})
 
 
 def problems_of(text: str, *, functions: Collection[str] | None = FUNCTIONS) -> list[Problem]:
-    return find_problems(parse_document(text).document, uses=USES, functions=functions)
+    document = parse_document(text).document
+    return find_problems(document, uses=USES, functions=functions, lanes=("critical", "default", "bulk", "io"))
 
 
 def only_problem(step: str, *, before: str = "") -> Problem:
@@ -39,6 +40,12 @@ def only_problem(step: str, *, before: str = "") -> Problem:
     text = f"name: test\nsteps:\n  first: {{uses: set}}\n{before}  s: {step}\n"
     (problem,) = problems_of(text)
     return problem
+
+
+def test_name_that_is_an_address_of_the_api_is_refused() -> None:
+    (problem,) = problems_of("name: check\nsteps: {s: {uses: set}}")
+
+    assert (problem.path, problem.hint) == ("$.name", "choose another name")
 
 
 def test_definition_has_everything_the_document_says() -> None:
@@ -108,7 +115,7 @@ def test_definition_without_defaults_takes_those_of_the_engine() -> None:
         ("{uses: set, needs: [first, first]}", "$.steps.s.needs", "non-unique", ""),
         ("{uses: set, needs: s}", "$.steps.s.needs", "waits for itself", "own needs"),
         ("{uses: set, when: all_succes}", "$.steps.s.when", "not allowed", "'all_success'"),
-        ("{uses: set, queue: slow}", "$.steps.s.queue", "not allowed", "known values: bulk"),
+        ("{uses: set, queue: slow}", "$.steps.s.queue", "no lane 'slow'", "known lanes: bulk"),
         ("{uses: http.reqest}", "$.steps.s.uses", "'http.reqest' is installed", "'http.request'"),
         ("{uses: set, connection: x}", "$.steps.s.connection", "no outside system", ""),
         ("{uses: set, parallel: 2}", "$.steps.s.parallel", "there is none", "for_each"),
@@ -295,6 +302,22 @@ def test_published_schema_is_a_schema_and_accepts_what_validation_accepts() -> N
     assert schema_problems(schema) == []
     assert Schema(schema).problems(document) == []
     assert Schema(definition_schema()).problems(document) == []
+
+
+def test_lane_of_the_defaults_must_exist_too_and_a_fairness_key_must_compile() -> None:
+    text = "{name: x, defaults: {queue: bulky}, fairness: {key: '${{ inptu.a }}', weight: 0}, steps: {a: {uses: set}}}"
+
+    found = {problem.path: problem for problem in problems_of(text)}
+
+    assert set(found) == {"$.defaults.queue", "$.fairness.key", "$.fairness.weight"}
+    assert found["$.defaults.queue"].hint == "did you mean 'bulk'?"
+
+
+def test_published_schema_names_the_lanes_there_are() -> None:
+    schema = Schema(published_schema(BUILT_IN_USES, lanes=["default", "nightly"]))
+
+    assert schema.is_valid({"name": "x", "steps": {"a": {"uses": "set", "queue": "nightly"}}})
+    assert not schema.is_valid({"name": "x", "steps": {"a": {"uses": "set", "queue": "bulk"}}})
 
 
 def test_published_schema_refuses_uses_that_are_not_installed() -> None:

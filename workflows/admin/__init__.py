@@ -1,7 +1,8 @@
 """The engine in the admin: define, publish, start, watch, repair; every change is one operation, no row is edited."""
 
 from workflows.admin.dead_letters import DeadLetterAdmin
+from workflows.admin.incidents import IncidentAdmin, PoisonMessageAdmin
 from workflows.admin.runs import RunAdmin
 from workflows.admin.workflows import WorkflowAdmin
 
-__all__ = ["DeadLetterAdmin", "RunAdmin", "WorkflowAdmin"]
+__all__ = ["DeadLetterAdmin", "IncidentAdmin", "PoisonMessageAdmin", "RunAdmin", "WorkflowAdmin"]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import orjson
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -14,12 +15,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
+from audit.redaction import redacted
 from workflows import operations, timeline
 from workflows.admin.filters import KindFilter, OpenFirstFilter, WorkflowFilter
 from workflows.admin.pages import ReadingAdmin, actor_of, is_allowed, names_of, require, uuid_of
 from workflows.admin.paging import CappedPaginator
 from workflows.core.states import DeadLetterState
-from workflows.errors import DeadLetterResolved, RunEnded, UnknownDeadLetter
+from workflows.errors import DeadLetterResolved, NotRequeueable, RunEnded, UnknownDeadLetter, WorkflowError
 from workflows.models import DeadLetter
 
 _ATTEMPTS = 100
@@ -93,12 +95,19 @@ class DeadLetterAdmin(ReadingAdmin):
             "names": names_of([row.resolved_by]),
             "is_open": row.state == DeadLetterState.OPEN,
             "may_resolve": is_allowed(request, "change_deadletter"),
+            "may_edit": is_allowed(request, "change_deadletter") and is_allowed(request, "add_run"),
+            "payload": redacted(row.payload),
         }
 
     def requeue(self, request: HttpRequest, letter_id: int) -> HttpResponse:
-        """This will requeue one dead letter."""
+        """This will requeue one dead letter, with other inputs if they are given."""
         require(request, "change_deadletter")
-        _requeue_all(request, [letter_id])
+        text = request.POST.get("payload")
+        if text is None:
+            _requeue_all(request, [letter_id])
+        else:
+            require(request, "add_run")
+            _requeue_edited(request, letter_id, text=text)
         return HttpResponseRedirect(reverse("admin:workflows_deadletter_change", args=(letter_id,)))
 
     def discard(self, request: HttpRequest, letter_id: int) -> HttpResponse:
@@ -160,7 +169,7 @@ class DeadLetterAdmin(ReadingAdmin):
     @admin.display(description="Step")
     def place(self, row: DeadLetter) -> str:
         """This will show the step, and the item of a `for_each`."""
-        return row.step if row.index is None else f"{row.step}[{row.index}]"
+        return row.place or "(the run)"
 
     @admin.display(description="Created")
     def created(self, row: DeadLetter) -> SafeString:
@@ -175,6 +184,20 @@ class DeadLetterAdmin(ReadingAdmin):
 
 def _reason(request: HttpRequest) -> str:
     return request.POST.get("reason", "").strip()[:500]
+
+
+def _requeue_edited(request: HttpRequest, letter_id: int, *, text: str) -> None:
+    try:
+        payload = orjson.loads(text) or {}  # nothing at all is no mapping either, and is refused as one
+        operations.requeue_dead_letter(
+            dead_letter_id=letter_id, actor=actor_of(request), now=timezone.now(), payload=payload
+        )
+    except orjson.JSONDecodeError as error:
+        messages.error(request, f"Nothing was requeued: the inputs are not JSON: {error}.")
+    except WorkflowError as error:
+        messages.error(request, f"Nothing was requeued: {error}.")
+    else:
+        messages.success(request, "1 dead letter requeued with other inputs.")
 
 
 def _requeue_all(request: HttpRequest, ids: Iterable[int]) -> None:
@@ -207,6 +230,8 @@ def _each(ids: Iterable[int], *, act: Callable[[int], None]) -> Counter[str]:
             ends["resolved before"] += 1
         except RunEnded:
             ends["left open, because their run was cancelled"] += 1
+        except NotRequeueable:
+            ends["left open, because it would be the same again"] += 1
         except UnknownDeadLetter:
             ends["not found"] += 1
         else:

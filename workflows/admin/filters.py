@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from workflows import overview
-from workflows.core.states import DeadLetterState, FailureKind
+from workflows.core.states import DeadLetterState, FailureKind, IncidentState
 from workflows.models import Workflow
 
 _WORKFLOWS = 200
@@ -81,6 +81,30 @@ class OpenFirstFilter(admin.SimpleListFilter):
         """This will narrow the dead letters down."""
         wanted = self.value() or DeadLetterState.OPEN.value
         return queryset if wanted == _ALL else queryset.filter(state=wanted)
+
+
+class UnfinishedFilter(admin.SimpleListFilter):
+    """What has become of incidents: those that are not over unless others are asked for."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:  # noqa: ARG002  Any: Django's signature
+        """This will offer every state; what is not over is the choice without a value."""
+        return [*((state.value, state.value) for state in IncidentState), (_ALL, _ALL)]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:  # Any: the admin's own dictionaries
+        """This will name the choice without a value."""
+        for index, choice in enumerate(super().choices(changelist)):
+            yield {**choice, "display": "unfinished"} if index == 0 else choice
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002  Django's signature
+        """This will narrow the incidents down."""
+        if self.value() == _ALL:
+            return queryset
+        if self.value():
+            return queryset.filter(state=self.value())
+        return queryset.exclude(state__in=[state.value for state in IncidentState if state.is_over])
 
 
 class KindFilter(admin.SimpleListFilter):

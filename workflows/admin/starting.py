@@ -1,6 +1,7 @@
 """The form that starts a run with an input; sending it twice starts one run."""
 
 import json
+from datetime import datetime
 from typing import Any
 from uuid import uuid4
 
@@ -17,7 +18,7 @@ from workflows.admin.skeleton import skeleton
 from workflows.core.problems import Problem
 from workflows.errors import InputInvalid, StartKeyReused, WorkflowDisabled, WorkflowError
 from workflows.models import Workflow
-from workflows.operations import Start, Started
+from workflows.operations import Start, Started, read_start_at
 
 _PRIORITIES = range(-100, 101)
 
@@ -42,7 +43,7 @@ class Starting:
         workflow = get_object_or_404(Workflow, id=workflow_id)
         if request.method != "POST":
             return self._page(request, workflow, form=_first_form(workflow), problems=())
-        form = {name: request.POST.get(name, "") for name in ("input", "correlation_id", "priority", "key")}
+        form = {name: request.POST.get(name, "") for name in ("input", "correlation_id", "priority", "start_at", "key")}
         try:
             started = _start(request, workflow, form=form)
         except _FormInvalid as error:
@@ -85,6 +86,7 @@ def _first_form(workflow: Workflow) -> dict[str, str]:
         "input": json.dumps(suggested, indent=2, ensure_ascii=False),
         "correlation_id": "",
         "priority": "0",
+        "start_at": "",
         "key": str(uuid4()),
     }
 
@@ -98,15 +100,16 @@ def _schema(workflow: Workflow) -> Any:  # Any: JSON Schema, from the definition
 
 def _start(request: HttpRequest, workflow: Workflow, *, form: dict[str, str]) -> Started:
     """Read the form and start the run. Raises _FormInvalid and WorkflowError."""
-    actor = actor_of(request)
+    actor, now = actor_of(request), timezone.now()
     start = Start(
         input=_input(form["input"]),
         key=f"admin:{actor}:{form['key']}"[:300] if form["key"] else None,
         correlation_id=form["correlation_id"].strip()[:200],
         priority=_priority(form["priority"]),
+        start_at=_start_at(form["start_at"], now=now),
     )
     try:
-        return operations.start_run(workflow=workflow.name, start=start, actor=actor, now=timezone.now())
+        return operations.start_run(workflow=workflow.name, start=start, actor=actor, now=now)
     except InputInvalid as error:
         raise _FormInvalid(*error.problems) from error
 
@@ -133,6 +136,13 @@ def _priority(text: str) -> int:
     if priority not in _PRIORITIES:
         raise _FormInvalid(Problem("priority", f"{text!r} is no priority", "write a whole number from -100 to 100"))
     return priority
+
+
+def _start_at(text: str, *, now: datetime) -> datetime | None:
+    try:
+        return read_start_at(delay_s=None, start_at=text.strip(), now=now)
+    except ValueError as error:
+        raise _FormInvalid(Problem("start_at", str(error))) from error
 
 
 def _told(error: WorkflowError) -> Problem:

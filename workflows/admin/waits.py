@@ -1,10 +1,9 @@
 """Says in plain words what a run waits for, from its activations; pure, it reads no clock."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
-from typing import assert_never
 
 from workflows.core.states import WaitReason
 from workflows.templatetags.workflow_display import span, words
@@ -18,6 +17,13 @@ class Sentence:
     step: str
     state: str
     text: str
+
+
+_HELD: Mapping[WaitReason, str] = {
+    WaitReason.LIMIT: "waits for a slot of the limit {}",
+    WaitReason.RATE: "held back by the rate limit of {}",
+    WaitReason.BREAKER: "held back because the circuit breaker of {} is open",
+}
 
 
 def sentences(story: Story, *, now: datetime) -> Sequence[Sentence]:
@@ -40,13 +46,19 @@ def _sentence(story: Story, *, waits: Sequence[Wait], now: datetime) -> Sentence
             text = f"waits for a worker of lane {wait.lane} since {since}; announced {_times(wait.dispatches)}"
             return Sentence(wait.step, "ready", text)
         case WaitReason.RETRY:
-            text = f"attempt {wait.attempt} {'begins in ' + span(due) if due > 0 else 'is due now'}"
+            text = f"attempt {wait.attempt} {_begins(due)}"
             return Sentence(wait.step, "retrying", text + _cause(story, step=wait.step))
+        case WaitReason.DELAYED:
+            return Sentence(wait.step, "waiting", f"was told to wait; its start {_begins(due)}")
         case WaitReason.ITEMS:
-            text = f"waits for items whose next attempt {'begins in ' + span(due) if due > 0 else 'is due now'}"
+            text = f"waits for items whose next attempt {_begins(due)}"
             return Sentence(wait.step, "waiting", text)
         case _:
-            assert_never(wait.reason)
+            return Sentence(wait.step, "waiting", f"{_HELD[wait.reason].format(wait.object)}; asks again {_again(due)}")
+
+
+def _begins(seconds: float) -> str:
+    return f"begins in {span(seconds)}" if seconds > 0 else "is due now"
 
 
 def _of_items(story: Story, *, waits: Sequence[Wait]) -> Sentence:
@@ -68,6 +80,10 @@ def _cause(story: Story, *, step: str) -> str:
 
 def _due(seconds: float) -> str:
     return f"ends in {span(seconds)} unless it is renewed" if seconds > 0 else "has ended: it is taken over"
+
+
+def _again(seconds: float) -> str:
+    return f"in {span(seconds)}" if seconds > 0 else "now"
 
 
 def _times(number: int) -> str:

@@ -27,15 +27,20 @@ class HasScope(BasePermission):
     def has_permission(self, request: Request, view: APIView) -> bool:
         """This will tell whether the caller may. Raises PermissionDenied with the scope that is missing."""
         scope: Scope | None = Scope.RUNS_READ if request.method in _READING else getattr(view, "write_scope", None)
-        user: AbstractBaseUser | AnonymousUser = request.user
-        if scope is None or not user.is_authenticated:
+        if scope is None or not request.user.is_authenticated:
             return False
-        if isinstance(request.auth, Credential):
-            if not is_granted(scope, granted=request.auth.granted):
-                raise PermissionDenied(f"this needs a token with the scope {scope}")
-        elif not (isinstance(user, PermissionsMixin) and user.has_perm(_PERMISSIONS[scope])):
-            raise PermissionDenied(f"this needs the permission {_PERMISSIONS[scope]}")
+        require_scope(request, scope)
         return True
+
+
+def require_scope(request: Request, scope: Scope) -> None:
+    """This will refuse a caller who lacks a scope. Raises PermissionDenied with what is missing."""
+    user: AbstractBaseUser | AnonymousUser = request.user
+    if isinstance(request.auth, Credential):
+        if not is_granted(scope, granted=request.auth.granted):
+            raise PermissionDenied(f"this needs a token with the scope {scope}")
+    elif not (isinstance(user, PermissionsMixin) and user.has_perm(_PERMISSIONS[scope])):
+        raise PermissionDenied(f"this needs the permission {_PERMISSIONS[scope]}")
 
 
 def actor_of(request: Request) -> Actor:

@@ -12,8 +12,8 @@ from rest_framework.views import APIView
 
 from workflows.api.pagination import PARAMETERS
 from workflows.core import identity
-from workflows.core.states import DeadLetterState, RunState
-from workflows.models import DeadLetter, Run
+from workflows.core.states import DeadLetterState, IncidentState, PoisonState, RunState
+from workflows.models import DeadLetter, Incident, PoisonMessage, Run
 
 
 class StrictFilterBackend(DjangoFilterBackend):
@@ -60,8 +60,34 @@ class DeadLetterFilter(FilterSet):
     workflow = django_filters.CharFilter(field_name="workflow_name")
     state = django_filters.ChoiceFilter(choices=[(state.value, state.value) for state in DeadLetterState])
 
+    incident = django_filters.CharFilter(field_name="fingerprint")
+    run = django_filters.UUIDFilter(field_name="run_id")
+
     class Meta:
         model = DeadLetter
+        fields = ()
+
+
+class IncidentFilter(FilterSet):
+    """Incidents."""
+
+    workflow = django_filters.CharFilter(field_name="workflow_name")
+    state = django_filters.ChoiceFilter(choices=[(state.value, state.value) for state in IncidentState])
+    owner = django_filters.CharFilter()
+
+    class Meta:
+        model = Incident
+        fields = ()
+
+
+class PoisonMessageFilter(FilterSet):
+    """Poison messages."""
+
+    state = django_filters.ChoiceFilter(choices=[(state.value, state.value) for state in PoisonState])
+    incident = django_filters.CharFilter(field_name="fingerprint")
+
+    class Meta:
+        model = PoisonMessage
         fields = ()
 
 

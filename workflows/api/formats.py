@@ -16,6 +16,8 @@ from rest_framework.utils.encoders import JSONEncoder
 
 from workflows.api.errors import BodyInvalid
 
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_INT64 = range(-(2**63), 2**64)
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -57,9 +59,12 @@ class JsonParser(BaseParser):
         if _NUL.search(raw):
             raise BodyInvalid("the body holds a NUL character (\\u0000), which cannot be stored")
         try:
-            return orjson.loads(raw)
+            value = orjson.loads(raw)
         except orjson.JSONDecodeError as error:
             raise BodyInvalid(f"the body is not JSON: {error}") from error
+        if _LONG_NUMBER.search(raw):
+            json.loads(raw, parse_int=_exact)
+        return value
 
 
 class YamlParser(BaseParser):
@@ -93,6 +98,14 @@ class JsonOnly(BaseContentNegotiation):
     ) -> tuple[Any, str]:  # Any: as the framework declares it
         """This will choose the first."""
         return renderers[0], renderers[0].media_type
+
+
+def _exact(digits: str) -> int:
+    """orjson would read a longer integer as a float and lose its last digits."""
+    if (number := int(digits[:25])) in _INT64 and len(digits) <= len("-9223372036854775808"):
+        return number
+    shown = digits if len(digits) <= 40 else f"{digits[:40]}..."
+    raise BodyInvalid(f"the integer {shown} has more than 64 bits: send it as a string")
 
 
 def _body(stream: IO[Any]) -> bytes:

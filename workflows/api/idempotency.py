@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError
 from psycopg.errors import LockNotAvailable
 
 from workflows.api.errors import IdempotencyKeyInvalid, StartUnderWay
@@ -43,12 +43,9 @@ def parse_key(header: str) -> str:
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """This will let a keyed start wait for another with its key, not for long. Raises StartUnderWay."""
+    """This will say so when a start waited in vain for another one with its key. Raises StartUnderWay."""
     try:
-        with transaction.atomic():
-            with connection.cursor() as cursor:
-                cursor.execute("select set_config('lock_timeout', %s, true)", [f"{WAIT_MS}ms"])
-            yield
+        yield
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
             raise StartUnderWay from error

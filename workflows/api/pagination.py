@@ -59,3 +59,10 @@ class ByName(NewestFirst):
 
     ordering = ("name",)
     position_form = re.compile(r"[\w.-]{1,100}")
+
+
+class LatestSeenFirst(NewestFirst):
+    """The latest seen first; where many were seen at one instant, by fingerprint."""
+
+    ordering = ("-last_seen_at", "fingerprint")
+    position_form = re.compile(r"[0-9:T.+ -]{1,40}")

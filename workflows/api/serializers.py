@@ -9,8 +9,8 @@ from rest_framework import serializers
 from audit.redaction import redacted
 from workflows import inspection
 from workflows.api.state_field import StateField
-from workflows.core.states import DeadLetterState, ItemState, RunState
-from workflows.inspection import StepReportState
+from workflows.core.standing import Standing
+from workflows.core.states import DeadLetterState, ItemState, RunState, TrialState
 from workflows.models import Attempt, DeadLetter, Item, Run, Workflow, WorkflowVersion
 
 PRIORITY_MIN, PRIORITY_MAX = -100, 100
@@ -99,6 +99,15 @@ class StartSerializer(serializers.Serializer[Any]):
         max_value=PRIORITY_MAX,
         help_text="Higher starts first.",
     )
+    delay_s = serializers.FloatField(
+        required=False, default=None, allow_null=True, help_text="Start in so many seconds."
+    )
+    start_at = serializers.CharField(
+        required=False,
+        default=None,
+        allow_null=True,
+        help_text="Start then: ISO 8601 with its offset; an instant that has passed means at once.",
+    )
 
 
 class StartedSerializer(serializers.Serializer[Any]):
@@ -185,7 +194,7 @@ class StepSerializer(serializers.Serializer[Any]):
     needs = serializers.ListField(child=serializers.CharField())
     lane = serializers.CharField()
     segment = serializers.IntegerField()
-    state = StateField(StepReportState)
+    state = StateField(Standing)
     attempts = serializers.IntegerField()
     output = serializers.JSONField(allow_null=True)
     error = serializers.JSONField(allow_null=True)
@@ -260,11 +269,13 @@ class DiscardSerializer(serializers.Serializer[Any]):
 
 
 class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
-    """A step or item that ran out of attempts."""
+    """A step or item that ran out of attempts, or (`step` is empty) a run that failed by itself."""
 
     run = serializers.UUIDField(source="run_id")
     workflow = serializers.CharField(source="workflow_name")
     state = StateField(DeadLetterState)
+    incident = serializers.CharField(source="fingerprint")
+    trial = StateField(TrialState, help_text="What came of the requeue; empty: there was none.")
 
     class Meta:
         model = DeadLetter
@@ -281,6 +292,10 @@ class DeadLetterSerializer(serializers.ModelSerializer[DeadLetter]):
             "created_at",
             "resolved_at",
             "resolved_by",
+            "reason",
+            "incident",
+            "trial",
+            "trial_ended_at",
         )
 
 

@@ -3,6 +3,7 @@
 from django.urls import path
 
 from workflows.api.views.dead_letters import DeadLetterViewSet
+from workflows.api.views.incidents import IncidentViewSet, PoisonMessageViewSet
 from workflows.api.views.run_parts import AttemptViewSet, EventViewSet, ItemViewSet, StepViewSet
 from workflows.api.views.runs import RunViewSet
 from workflows.api.views.schemas import definition_schema
@@ -31,5 +32,14 @@ urlpatterns = [
     path("dead-letters/<int:dead_letter_id>", DeadLetterViewSet.as_view({"get": "retrieve"})),
     path("dead-letters/<int:dead_letter_id>/requeue", DeadLetterViewSet.as_view({"post": "requeue"})),
     path("dead-letters/<int:dead_letter_id>/discard", DeadLetterViewSet.as_view({"post": "discard"})),
+    path("dead-letters/requeue", DeadLetterViewSet.as_view({"post": "requeue_many"})),
+    path("dead-letters/discard", DeadLetterViewSet.as_view({"post": "discard_many"})),
+    path("incidents", IncidentViewSet.as_view({"get": "list"})),
+    path("incidents/<str:fingerprint>", IncidentViewSet.as_view({"get": "retrieve"})),
+    path("incidents/<str:fingerprint>/assign", IncidentViewSet.as_view({"post": "assign"})),
+    path("incidents/<str:fingerprint>/resolve", IncidentViewSet.as_view({"post": "resolve"})),
+    path("incidents/<str:fingerprint>/discard", IncidentViewSet.as_view({"post": "discard"})),
+    path("poison-messages", PoisonMessageViewSet.as_view({"get": "list"})),
+    path("poison-messages/<int:message_id>/discard", PoisonMessageViewSet.as_view({"post": "discard"})),
     path("schema/definition.json", definition_schema, name="definition-schema"),
 ]

@@ -16,6 +16,7 @@ def restore_definition(document: JsonObject) -> Definition:
     checked: _Checked = document
     defaults = checked.get("defaults", {})
     deadline = checked.get("deadline")
+    fairness = checked.get("fairness", {})
     return Definition(
         name=checked["name"],
         description=checked.get("description", ""),
@@ -23,6 +24,8 @@ def restore_definition(document: JsonObject) -> Definition:
         deadline_s=None if deadline is None else parse_duration(deadline),
         steps=tuple(_step(step_id, step, defaults=defaults) for step_id, step in checked["steps"].items()),
         output=checked.get("output"),
+        fairness_key=fairness.get("key"),
+        fairness_weight=float(fairness.get("weight", 1.0)),
     )
 
 

@@ -62,7 +62,10 @@ class StepDefinition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """A whole workflow. `steps` keep the order of the document; `input_schema` is JSON Schema 2020-12."""
+    """A whole workflow. `steps` keep the order of the document; `input_schema` is JSON Schema 2020-12.
+
+    `fairness_key` is a template over `input` and `run`: whose share of the lanes a run uses.
+    """
 
     name: str
     steps: tuple[StepDefinition, ...]
@@ -70,6 +73,8 @@ class Definition:
     input_schema: JsonObject | None = None
     output: JsonValue = None
     deadline_s: float | None = None
+    fairness_key: JsonValue = None
+    fairness_weight: float = 1.0
 
     def step(self, *, step_id: str) -> StepDefinition:
         """This will find a step by its id. Raises KeyError when there is none."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from workflows.core.definition import JsonValue
-from workflows.core.states import FailureKind
+from workflows.core.states import FailureKind, WaitReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,19 @@ class Failed:
     payload: JsonValue = None
 
 
-Outcome: TypeAlias = Succeeded | Skipped | Failed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Postponed:
+    """It was not tried, because something it needs has no room now; this costs no attempt.
+
+    `reason` and `object` say what it waits for; after `delay_s` it asks again by itself.
+    """
+
+    reason: WaitReason
+    object: str
+    delay_s: float
+
+
+Outcome: TypeAlias = Succeeded | Skipped | Failed | Postponed
 
 LOST = Failed(
     kind=FailureKind.LOST,

@@ -63,6 +63,10 @@ class WaitReason(StrEnum):
     RUNNING = "running"
     RETRY = "retry"
     ITEMS = "items"
+    LIMIT = "limit"
+    RATE = "rate"
+    BREAKER = "breaker"
+    DELAYED = "delayed"
 
 
 class FailureKind(StrEnum):
@@ -105,6 +109,38 @@ class DeadLetterState(StrEnum):
     DISCARDED = "discarded"
 
 
+class TrialState(StrEnum):
+    """What has come of a dead letter that was requeued; the work it stands for is what decides."""
+
+    NONE = ""
+    PENDING = "pending"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    GIVEN_UP = "given_up"
+
+
+class IncidentState(StrEnum):
+    """What has become of equal failures. RESOLVED is never said, only found: their work has succeeded."""
+
+    OPEN = "open"
+    RESOLVING = "resolving"
+    RESOLVED = "resolved"
+    DISCARDED = "discarded"
+
+    @property
+    def is_over(self) -> bool:
+        """This will tell whether nothing is left to do, until it happens again."""
+        return self in (IncidentState.RESOLVED, IncidentState.DISCARDED)
+
+
+class PoisonState(StrEnum):
+    """What has become of a message no worker could take: RECOVERED: the work it named has gone on without it."""
+
+    OPEN = "open"
+    RECOVERED = "recovered"
+    DISCARDED = "discarded"
+
+
 RUN_TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     RunState.RUNNING: frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}),
     RunState.FAILED: frozenset({RunState.RUNNING}),  # requeue of its dead letters
@@ -119,6 +155,14 @@ ACTIVATION_TRANSITIONS: Mapping[ActivationState, frozenset[ActivationState]] = {
     ActivationState.WAITING: frozenset({ActivationState.READY, ActivationState.LEASED}),
 }
 """Every change of state an activation may make before it is deleted by the end of its segment."""
+
+INCIDENT_TRANSITIONS: Mapping[IncidentState, frozenset[IncidentState]] = {
+    IncidentState.OPEN: frozenset({IncidentState.RESOLVING, IncidentState.RESOLVED, IncidentState.DISCARDED}),
+    IncidentState.RESOLVING: frozenset({IncidentState.OPEN, IncidentState.RESOLVED, IncidentState.DISCARDED}),
+    IncidentState.RESOLVED: frozenset({IncidentState.OPEN, IncidentState.RESOLVING}),  # it happened again
+    IncidentState.DISCARDED: frozenset({IncidentState.OPEN, IncidentState.RESOLVING}),  # it happened again
+}
+"""Every change of state an incident may make. Nobody may close one whose failures are open or still on trial."""
 
 
 def may_become(*, before: RunState, after: RunState) -> bool:

@@ -23,6 +23,11 @@ class Doorbell:
                 for _ in listener.notifies(timeout=timeout_s, stop_after=1):
                     pass
 
+    def is_ringing(self) -> bool:
+        """This will tell, without waiting, whether it has rung since the latest look, and forget the ring."""
+        with connection.wrap_database_errors:
+            return any(True for _ in self._open().notifies(timeout=0, stop_after=1))
+
     def close(self) -> None:
         """This will end the connection; the next wait makes a new one."""
         listener, self._listener = self._listener, None

@@ -1,7 +1,7 @@
 """Sends canvas to the broker and knows what has arrived: pipelined confirms on RabbitMQ, plain sends elsewhere."""
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -11,7 +11,7 @@ from django.conf import settings
 from kombu import Connection
 
 from workflows.dispatch.canvas import Parcel
-from workflows.dispatch.window import Window
+from workflows.dispatch.window import Depth, Window
 from workflows.store import ActivationRef
 
 log = structlog.get_logger(__name__)
@@ -86,8 +86,10 @@ class Publisher:
         self._producer: Any = None  # kombu's producer has no types
         self._confirms: _Confirms | None = None
         self._canvas_after = 0.0
-        self.lanes: Sequence[str] = [name for name in app.amqp.queues if name != settings.DEAD_QUEUE]
-        self._window = Window(lanes=self.lanes, size=settings.DISPATCH_WINDOW, depth=self._depth)
+        self.lanes: Sequence[str] = [*settings.LANES]
+        self._window = Window(
+            lanes=self.lanes, cap=settings.DISPATCH_WINDOW, seconds=settings.DISPATCH_WINDOW_S, depth=self._depth
+        )
 
     def __enter__(self) -> "Publisher":
         return self
@@ -110,14 +112,22 @@ class Publisher:
             self.close()
             return [ref for parcel in parcels for ref in parcel.refs]
 
-    def open_lanes(self) -> Sequence[str]:
-        """This will give the lanes whose queues have room; none while the broker is away."""
+    def rooms(self) -> Mapping[str, int]:
+        """This will give how many activations the lanes have room for, urgent ones first; none without a broker."""
         try:
-            return self._window.open_lanes()
+            return self._window.rooms()
         except Exception:  # the broker is away: what is due waits in the database
             log.warning("broker_away", exc_info=True)
             self.close()
-            return ()
+            return {}
+
+    def look_ahead(self) -> None:
+        """This will find out, while there is time, how much room lanes have that fill up."""
+        try:
+            self._window.look_ahead()
+        except Exception:  # the broker is away: `rooms` will notice it too
+            log.warning("broker_away", exc_info=True)
+            self.close()
 
     def close(self) -> None:
         """This will end the connection; the next send makes a new one."""
@@ -143,17 +153,18 @@ class Publisher:
             self._connection = connection
         return self._connection
 
-    def _depth(self, lane: str) -> int:
+    def _depth(self, lane: str) -> Depth:
         self._open()
         channel = self._producer.channel
-        if self._confirms is None:
-            return int(channel._size(lane))  # kombu's queues on Redis do not exist while they are empty
-        return int(channel.queue_declare(queue=lane, passive=True).message_count)
+        if self._confirms is None:  # kombu's queues on Redis do not exist while they are empty, nor count consumers
+            return Depth(int(channel._size(lane)), consumers=0)
+        found = channel.queue_declare(queue=lane, passive=True)
+        return Depth(int(found.message_count), consumers=int(found.consumer_count))
 
     def _send(self, parcels: Sequence[Parcel]) -> Sequence[ActivationRef]:
         connection = self._open()
         for parcel in parcels:
-            self._window.note_sent(parcel.lane, messages=len(parcel.apart) or 1)
+            self._window.note_sent(parcel.lane, messages=len(parcel.apart) or 1, activations=len(parcel.refs))
             if not parcel.apart or not self._send_canvas(parcel):
                 for message in parcel.apart or (parcel,):
                     self._send_message(message)

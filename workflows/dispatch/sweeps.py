@@ -1,18 +1,21 @@
-"""What the clock alone brings about: deadlines that have passed. Lost work is found by the dispatcher itself."""
+"""What the clock alone brings about: deadlines that have passed, incidents that are over. Lost work is found by the
+dispatcher itself."""
 
 from datetime import datetime
 
 import structlog
 
 from workflows import queries
-from workflows.operations import endings
+from workflows.operations import endings, incidents, poison
 
 log = structlog.get_logger(__name__)
 
 
 def sweep(*, now: datetime) -> int:
-    """This will end runs whose deadline has passed; gives how many. Safe beside other sweeps."""
+    """This will end runs whose deadline has passed, and settle incidents; gives how many runs. Safe beside others."""
     expired = [run_id for run_id in queries.past_deadline(now=now) if endings.expire_run(run_id=run_id, now=now)]
     if expired:
         log.warning("runs_past_deadline", runs=[str(run_id) for run_id in expired])
+    poison.sweep(now=now)
+    incidents.sweep(now=now)
     return len(expired)

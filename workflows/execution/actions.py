@@ -13,11 +13,12 @@ from django.conf import settings
 from integrations import operations as integrations
 from integrations.contract import CallContext
 from integrations.errors import CallFailed
+from integrations.errors import Postponed as CallPostponed
 from workflows import registry
 from workflows.core.context import StepContext
 from workflows.core.definition import JsonValue
-from workflows.core.outcome import Failed, Outcome, Succeeded
-from workflows.core.states import FailureKind
+from workflows.core.outcome import Failed, Outcome, Postponed, Succeeded
+from workflows.core.states import FailureKind, WaitReason
 from workflows.core.storable import holds_nul, readable
 from workflows.execution.timeouts import StepTimeout, time_limit
 
@@ -58,12 +59,14 @@ def perform(call: Call) -> Outcome:
     try:
         output = _dispatch(call)
     except (StepTimeout, Exception) as error:  # noqa: BLE001  the border to other people's code
-        return failed(call, error=error)
+        return ended(call, error=error)
     return sized_output(output, payload=call.inputs)
 
 
-def failed(call: Call, *, error: BaseException) -> Failed:
+def ended(call: Call, *, error: BaseException) -> Failed | Postponed:
     """This will say what an error of an attempt means."""
+    if isinstance(error, CallPostponed):
+        return Postponed(reason=WaitReason(error.reason), object=error.object_name, delay_s=error.delay_s)
     if isinstance(error, CallFailed):
         return Failed(
             kind=FailureKind(error.kind),

@@ -28,7 +28,7 @@ async def perform(call: Call, *, threads: FunctionThreads) -> Outcome:
     try:
         output = await _dispatch(call, threads=threads)
     except (StepTimeout, Exception) as error:  # noqa: BLE001  the border to other people's code
-        return actions.failed(call, error=error)
+        return actions.ended(call, error=error)
     return actions.sized_output(output, payload=call.inputs)
 
 

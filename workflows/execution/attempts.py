@@ -1,12 +1,13 @@
 """One attempt of the step a cursor stands at: its expressions, its call, its outcome; it commits nothing."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import structlog
 
-from workflows import tracing
+from workflows import incident_queries, tracing
 from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed, Outcome, Skipped
 from workflows.core.states import FailureKind
@@ -17,6 +18,7 @@ from workflows.execution.cursor import Cursor
 from workflows.execution.function_threads import FunctionThreads
 from workflows.execution.leases import keeper
 from workflows.expressions import ExpressionFailed
+from workflows.store import HeldItem
 
 
 def attempt_step(cursor: Cursor, *, now: datetime) -> Outcome:
@@ -25,23 +27,30 @@ def attempt_step(cursor: Cursor, *, now: datetime) -> Outcome:
     return _perform(cursor, prepared) if isinstance(prepared, Call) else prepared
 
 
-def attempt_item(cursor: Cursor, *, value: JsonValue, index: int, attempt: int, now: datetime) -> Outcome:
+def attempt_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Outcome:
     """This will perform one attempt for one item of the current `for_each`."""
-    prepared = _prepared_item(cursor, value=value, index=index, attempt=attempt, now=now)
+    prepared = _prepared_item(cursor, item=item, now=now)
     return _perform(cursor, prepared) if isinstance(prepared, Call) else prepared
 
 
 async def await_step(cursor: Cursor, *, now: datetime, threads: FunctionThreads) -> Outcome:
-    """This will do what `attempt_step` does, on an event loop."""
-    prepared = _prepared_step(cursor, now=now)
+    """This will do what `attempt_step` does, on an event loop.
+
+    What somebody edited is read from the database, in the loop's default executor.
+    """
+    if cursor.claim.round:
+        prepared = await asyncio.to_thread(_prepared_step, cursor, now=now)
+    else:
+        prepared = _prepared_step(cursor, now=now)
     return await _await(cursor, prepared, threads=threads) if isinstance(prepared, Call) else prepared
 
 
-async def await_item(
-    cursor: Cursor, *, value: JsonValue, index: int, attempt: int, now: datetime, threads: FunctionThreads
-) -> Outcome:
-    """This will do what `attempt_item` does, on an event loop."""
-    prepared = _prepared_item(cursor, value=value, index=index, attempt=attempt, now=now)
+async def await_item(cursor: Cursor, *, item: HeldItem, now: datetime, threads: FunctionThreads) -> Outcome:
+    """This will do what `attempt_item` does, on an event loop; see `await_step`."""
+    if item.round:
+        prepared = await asyncio.to_thread(_prepared_item, cursor, item=item, now=now)
+    else:
+        prepared = _prepared_item(cursor, item=item, now=now)
     return await _await(cursor, prepared, threads=threads) if isinstance(prepared, Call) else prepared
 
 
@@ -50,19 +59,33 @@ def _prepared_step(cursor: Cursor, *, now: datetime) -> Call | Outcome:
     try:
         if program.condition is not None and not program.condition.evaluate(cursor.context):
             return Skipped()
-        inputs = program.inputs.evaluate(cursor.context)
+        inputs = inputs_of(cursor)
     except ExpressionFailed as failure:
         return _refused(failure)
     return _call(cursor, inputs=inputs, index=None, attempt=cursor.attempt, now=now)
 
 
-def _prepared_item(cursor: Cursor, *, value: JsonValue, index: int, attempt: int, now: datetime) -> Call | Outcome:
-    context = {**cursor.context, "item": value, "index": index}
+def _prepared_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Call | Outcome:
     try:
-        inputs = cursor.current.inputs.evaluate(context)
+        inputs = inputs_of(cursor, item=item)
     except ExpressionFailed as failure:
         return _refused(failure)
-    return _call(cursor, inputs=inputs, index=index, attempt=attempt, now=now)
+    return _call(cursor, inputs=inputs, index=item.index, attempt=item.attempt, now=now)
+
+
+def inputs_of(cursor: Cursor, *, item: HeldItem | None = None) -> JsonValue:
+    """This will give what a step or item is called with. Raises ExpressionFailed.
+
+    Only what was requeued can have inputs that somebody edited; nothing else looks for them.
+    """
+    context, index, round_ = cursor.context, None, cursor.claim.round
+    if item is not None:
+        context, index, round_ = {**context, "item": item.value, "index": item.index}, item.index, item.round
+    if round_:
+        edited = incident_queries.find_override(run_id=cursor.claim.run_id, step=cursor.step.id, index=index)
+        if edited is not None:
+            return edited
+    return cursor.current.inputs.evaluate(context)
 
 
 def _call(cursor: Cursor, *, inputs: JsonValue, index: int | None, attempt: int, now: datetime) -> Call:

@@ -113,13 +113,18 @@ class Carriers:
         if self._must_yield(carried):
             await asyncio.to_thread(store.release, holds=[cursor.hold])
             return False
+        since = time.monotonic()
         if cursor.segment.is_map:
             going = await self._pull(carried)
+        elif await self._is_held(cursor):
+            ended = await self._attempt(carried)
+            since = time.monotonic()
+            going = await self._commits.settle(ended)
         else:
-            going = await self._commits.settle(await self._attempt(carried))
+            return False
         if not going:
             return False
-        self._keeper.hold([next_one.claim for next_one in going])
+        self._keeper.hold([next_one.claim for next_one in going], since=since)
         if going[0] is not cursor:
             self._keeper.drop([cursor.hold])
         carried.cursor = going[0]
@@ -129,6 +134,10 @@ class Carriers:
         """Between two steps urgent work gets its turn, but only when somebody waits for a place."""
         is_long = time.monotonic() - carried.since > settings.SHIFT_S
         return self._is_ending or (is_long and self._places.are_wanted)
+
+    async def _is_held(self, cursor: Cursor) -> bool:
+        """The database is asked only where the lease may have run out, and never by the loop itself."""
+        return self._keeper.is_surely_held(cursor.claim) or await asyncio.to_thread(self._keeper.is_held, cursor.claim)
 
     async def _attempt(self, carried: _Carried) -> Ended:
         cursor = carried.cursor
@@ -143,17 +152,12 @@ class Carriers:
             carried.cursor, attempt=self._item_attempt(carried), must_yield=lambda: self._must_yield(carried)
         )
 
-    def _item_attempt(self, carried: _Carried) -> Callable[[HeldItem], Awaitable[Outcome]]:
-        async def attempt(item: HeldItem) -> Outcome:
+    def _item_attempt(self, carried: _Carried) -> Callable[[HeldItem], Awaitable[Outcome | None]]:
+        async def attempt(item: HeldItem) -> Outcome | None:
+            if not await self._is_held(carried.cursor):
+                return None
             with carried.attempting():
-                return await attempts.await_item(
-                    carried.cursor,
-                    value=item.value,
-                    index=item.index,
-                    attempt=item.attempt,
-                    now=timezone.now(),
-                    threads=self._threads,
-                )
+                return await attempts.await_item(carried.cursor, item=item, now=timezone.now(), threads=self._threads)
 
         return attempt
 

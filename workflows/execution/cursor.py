@@ -14,10 +14,11 @@ from workflows import queries
 from workflows.core.context import StepContext
 from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.identity import idempotency_key
+from workflows.core.outcome import Postponed
 from workflows.core.plan import Segment
 from workflows.core.states import StepState
 from workflows.plans import Program, StepProgram
-from workflows.store import Claim, HoldRow
+from workflows.store import Claim, HoldRow, PostponeRow
 
 ENGINE = Actor(kind=ActorKind.ENGINE)
 
@@ -91,6 +92,10 @@ class Cursor:
         self.attempt = 1
         self.first_attempt_at = self.step_started_at = now
         self.previous_delay_s = None
+
+    def postponed(self, pause: Postponed) -> PostponeRow:
+        """This will put its activation aside until it asks again."""
+        return {**self.hold, "reason": pause.reason.value, "object": pause.object[:300], "delay_s": pause.delay_s}
 
     def event(self, kind: EventKind, *, at: datetime, **payload: object) -> EncodedEvent:
         """This will state something that happened to the run, by the engine."""

@@ -100,10 +100,11 @@ class StepEnd:
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """A run that is over: its columns and its audit event."""
+    """A run that is over: its columns and its audit event; `own_error` is set where it failed though no step did."""
 
     columns: RunColumns
     event: EncodedEvent
+    own_error: JsonObject | None
 
 
 def decided_row(activation_id: int, *, step: str, state: StepState, ended_at: str) -> StepRow:
@@ -128,11 +129,12 @@ def decided_event(cursor: Cursor, *, step: str, state: StepState, at: datetime) 
 def run_end(cursor: Cursor, *, state: RunState, error: JsonObject | None, at: datetime) -> RunEnd:
     """This will close a run: its output is evaluated now; an output that cannot be makes the run fail."""
     output: JsonValue = None
+    own_error: JsonObject | None = None
     if state is RunState.SUCCEEDED:
         output, problem = _output(cursor)
         if problem is not None:
             state = RunState.FAILED
-            error = {"kind": FailureKind.REFUSED.value, "message": f"output: {problem}", "step": None}
+            error = own_error = {"kind": FailureKind.REFUSED.value, "message": f"output: {problem}", "step": None}
     columns: RunColumns = {
         "state": state.value,
         "output": output,
@@ -145,7 +147,7 @@ def run_end(cursor: Cursor, *, state: RunState, error: JsonObject | None, at: da
     if error is not None:
         payload["failure"] = error["kind"]
         payload["step"] = error["step"]
-    return RunEnd(columns=columns, event=cursor.event(_RUN_EVENTS[state], at=at, **payload))
+    return RunEnd(columns=columns, event=cursor.event(_RUN_EVENTS[state], at=at, **payload), own_error=own_error)
 
 
 def _output(cursor: Cursor) -> tuple[JsonValue, str | None]:

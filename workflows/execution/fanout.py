@@ -114,6 +114,8 @@ def _store(cursor: Cursor, *, values: Sequence[JsonValue], now: datetime) -> boo
                 due_at=Now(),
                 lane=cursor.segment.lane,
                 priority=claim.priority,
+                fairness_key=claim.fairness_key,
+                fairness_weight=claim.fairness_weight,
                 created_at=now,
             )
             for slot in range(1, min(cursor.step.parallel, len(values)))

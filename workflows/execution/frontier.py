@@ -24,6 +24,7 @@ from workflows.execution import dead_letters, ends
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.ends import StepEnd
 from workflows.models import Activation, Run, Step
+from workflows.operations import trials
 from workflows.store import StepRow
 
 log = structlog.get_logger(__name__)
@@ -81,7 +82,9 @@ def lock(cursor: Cursor) -> bool:
     run = Run.objects.select_for_update().filter(id=cursor.claim.run_id, state=RunState.RUNNING)
     if not run.exists():
         return False
-    return Activation.objects.filter(id=cursor.claim.id, epoch=cursor.claim.epoch).exists()
+    # Locked too: nobody may claim it, because its lease has run out, while its end is being committed.
+    ours = Activation.objects.select_for_update().filter(id=cursor.claim.id, epoch=cursor.claim.epoch)
+    return bool(list(ours.values_list("id", flat=True)))
 
 
 def _end_step(end: StepEnd) -> Sequence[Cursor]:
@@ -92,14 +95,17 @@ def _end_step(end: StepEnd) -> Sequence[Cursor]:
     audit.record_encoded(*end.events())
     if end.failure is not None:
         cursor.has_failed = True
-        dead_letters.bury(
-            cursor,
+        death = dead_letters.Death(
             index=None,
             attempt=cursor.attempt,
+            round=cursor.claim.round,
             failure=end.failure,
             started_at=cursor.step_started_at,
             at=end.ended_at,
         )
+        dead_letters.bury(cursor, [death])
+    elif cursor.claim.round:
+        trials.succeed(run_id=cursor.claim.run_id, step=cursor.step.id, indexes=None, at=end.ended_at)
     end.remember()
     if end.follow.position is not None:
         _go_on(cursor, position=end.follow.position, now=end.ended_at)
@@ -165,6 +171,10 @@ def _close(cursor: Cursor, *, state: RunState, at: datetime) -> None:
         ended_at=at,
     )
     audit.record_encoded(close.event)
+    if close.own_error is not None:
+        dead_letters.bury_run(cursor, error=close.own_error, at=at)
+    elif cursor.claim.round and close.columns["state"] == RunState.SUCCEEDED:
+        trials.succeed_run(run_id=cursor.claim.run_id, at=at)
 
 
 def _start(cursor: Cursor, *, follows: Advance, at: datetime) -> Sequence[Cursor]:
@@ -206,6 +216,8 @@ def _activation(cursor: Cursor, *, entry: Entry, lane: str, at: datetime) -> Act
         due_at=Now(),
         lane=lane,
         priority=claim.priority,
+        fairness_key=claim.fairness_key,
+        fairness_weight=claim.fairness_weight,
         created_at=at,
     )
 

@@ -16,11 +16,15 @@ from django.utils import timezone
 from audit.events import EncodedEvent, EventKind
 from workflows import plans, store
 from workflows.core import retry
-from workflows.core.outcome import Failed, Outcome, Succeeded
+from workflows.core.outcome import Failed, Outcome, Postponed, Succeeded
 from workflows.core.states import FailureKind, ItemState, StepState
 from workflows.execution import attempts, dead_letters, fanout, frontier, losses
 from workflows.execution.cursor import Cursor
+from workflows.execution.dead_letters import Death
+from workflows.execution.leases import keeper
+from workflows.execution.turn import Turn
 from workflows.models import Attempt
+from workflows.operations import trials
 from workflows.store import HeldItem, ItemRow
 
 _MAX_TAKE = 200
@@ -45,8 +49,8 @@ class Result:
         return self.outcome if isinstance(self.outcome, Failed) else None
 
 
-def work(cursor: Cursor, *, stop_at: float) -> Sequence[Cursor]:
-    """This will pull items until none is left or the monotonic time `stop_at`; gives the cursors that go on."""
+def work(cursor: Cursor, *, turn: Turn) -> Sequence[Cursor]:
+    """This will pull items until none is left or its turn is over; gives the cursors that go on."""
     over = begin(cursor)
     if over is not None:
         return over
@@ -57,7 +61,7 @@ def work(cursor: Cursor, *, stop_at: float) -> Sequence[Cursor]:
         began = time.monotonic()
         if began > look_back_at:
             look_back_at = began + _LOOK_BACK_S
-        if not _work_on(cursor, items=items, stop_at=stop_at):
+        if not _work_on(cursor, items=items, turn=turn):
             return ()
         limit = _next_limit(items=len(items), seconds=time.monotonic() - began)
         items = ()
@@ -117,25 +121,45 @@ def _next_limit(*, items: int, seconds: float) -> int:
     return max(1, min(_MAX_TAKE, int(_TARGET_S / per_item_s)))
 
 
-def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], stop_at: float) -> bool:
+def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], turn: Turn) -> bool:
     """Attempt items and commit their results; False when the lease is lost, or was given back for others' sake."""
     results: list[Result] = []
     oldest = time.monotonic()
     share_s = _SHARE_S if _may_share(cursor, items=items) else 0.0
     for position, item in enumerate(items):
-        results.append(_attempt(cursor, item=item))
+        if not keeper.is_held(cursor.claim):
+            if results:
+                discard(cursor, results=results)
+            return False
+        result = _attempt(cursor, item=item)
+        if isinstance(result.outcome, Postponed):
+            if results:
+                commit(cursor, results=results)
+            postpone(cursor, pause=result.outcome)
+            return False
+        results.append(result)
         now = time.monotonic()
         is_final = position == len(items) - 1
         if is_final or now - oldest > share_s:
             if not commit(cursor, results=results):
-                frontier.note_discarded(cursor, state=StepState.SUCCEEDED, at=results[-1].ended_at)
+                discard(cursor, results=results)
                 return False
             results = []
             oldest = time.monotonic()
-            if now > stop_at:
-                store.release(holds=[cursor.hold])
+            if turn.is_over():
+                store.release(holds=[cursor.hold], keeps_place=turn.is_preempted)
                 return False
     return True
+
+
+def postpone(cursor: Cursor, *, pause: Postponed) -> None:
+    """This will put the puller aside with the items it holds: where one has no room, the next has none either."""
+    store.postpone(holds=[cursor.postponed(pause)])
+
+
+def discard(cursor: Cursor, *, results: Sequence[Result]) -> None:
+    """This will note results that came to nothing, because the lease is lost."""
+    frontier.note_discarded(cursor, state=StepState.SUCCEEDED, at=results[-1].ended_at)
 
 
 def _may_share(cursor: Cursor, *, items: Sequence[HeldItem]) -> bool:
@@ -151,7 +175,7 @@ def _may_share(cursor: Cursor, *, items: Sequence[HeldItem]) -> bool:
 
 def _attempt(cursor: Cursor, *, item: HeldItem) -> Result:
     started_at = timezone.now()
-    outcome = attempts.attempt_item(cursor, value=item.value, index=item.index, attempt=item.attempt, now=started_at)
+    outcome = attempts.attempt_item(cursor, item=item, now=started_at)
     return ended(cursor, item=item, outcome=outcome, started_at=started_at, ended_at=timezone.now())
 
 
@@ -173,14 +197,17 @@ def ended(cursor: Cursor, *, item: HeldItem, outcome: Outcome, started_at: datet
 
 def commit(cursor: Cursor, *, results: Sequence[Result]) -> bool:
     """This will store results; False when the lease is lost and nothing changed."""
-    failures = [result for result in results if result.failure is not None]
-    if not failures:
+    if all(result.failure is None and not result.item.round for result in results):
         return _end_items(cursor, results=results)
     with transaction.atomic():
         if not _end_items(cursor, results=results):
             return False
-        for result in failures:
-            _note_failure(cursor, result=result)
+        _note_failures(cursor, results=results)
+        proven = [result for result in results if result.item.round and result.failure is None]
+        if proven:
+            indexes = [result.item.index for result in proven]
+            at = proven[-1].ended_at
+            trials.succeed(run_id=cursor.claim.run_id, step=cursor.step.id, indexes=indexes, at=at)
     return True
 
 
@@ -194,33 +221,39 @@ def _end_items(cursor: Cursor, *, results: Sequence[Result]) -> bool:
     )
 
 
-def _note_failure(cursor: Cursor, *, result: Result) -> None:
-    failure = result.failure
-    if failure is None:
-        return
-    if result.delay_s is None:
-        dead_letters.bury(
-            cursor,
-            index=result.item.index,
-            attempt=result.item.attempt,
-            failure=failure,
+def _note_failures(cursor: Cursor, *, results: Sequence[Result]) -> None:
+    deaths: list[Death] = []
+    for result in results:
+        failure, item = result.failure, result.item
+        if failure is None:
+            continue
+        if result.delay_s is None:
+            deaths.append(
+                Death(
+                    index=item.index,
+                    attempt=item.attempt,
+                    round=item.round,
+                    failure=failure,
+                    started_at=result.started_at,
+                    at=result.ended_at,
+                )
+            )
+            continue
+        Attempt.objects.create(
+            run_id=cursor.claim.run_id,
+            step=cursor.step.id,
+            index=item.index,
+            round=cursor.claim.round,
+            attempt=item.attempt,
+            kind=failure.kind.value,
+            message=failure.message,
+            evidence=dict(failure.evidence) or None,
             started_at=result.started_at,
-            at=result.ended_at,
+            ended_at=result.ended_at,
+            delay_s=result.delay_s,
         )
-        return
-    Attempt.objects.create(
-        run_id=cursor.claim.run_id,
-        step=cursor.step.id,
-        index=result.item.index,
-        round=cursor.claim.round,
-        attempt=result.item.attempt,
-        kind=failure.kind.value,
-        message=failure.message,
-        evidence=dict(failure.evidence) or None,
-        started_at=result.started_at,
-        ended_at=result.ended_at,
-        delay_s=result.delay_s,
-    )
+    if deaths:
+        dead_letters.bury(cursor, deaths)
 
 
 def _row(result: Result) -> ItemRow:

@@ -51,13 +51,15 @@ class LeaseKeeper:
         """This will have losses told, in the keeper's thread: the run was ended, or somebody else has the lease."""
         self._on_loss = on_loss
 
-    def hold(self, claims: Sequence[Claim]) -> None:
-        """This will keep the leases of `claims` alive until they are dropped."""
-        now = time.monotonic()
+    def hold(self, claims: Sequence[Claim], *, since: float) -> None:
+        """This will keep the leases of `claims` alive until they are dropped.
+
+        `since` is the monotonic time before they were asked for: the answer may have come late.
+        """
         with self._lock:
             for claim in claims:
                 if not self._is_held(claim.id, epoch=claim.epoch):
-                    self._held[claim.id] = ({"id": claim.id, "epoch": claim.epoch}, now)
+                    self._held[claim.id] = ({"id": claim.id, "epoch": claim.epoch}, since)
             if self._thread is None or not self._thread.is_alive():
                 self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
                 self._thread.start()
@@ -73,6 +75,31 @@ class LeaseKeeper:
         """This will stop renewing: the rows have ended, or were given back."""
         with self._lock:
             self._held.clear()
+
+    def is_held(self, claim: Claim) -> bool:
+        """This will tell whether a lease is still ours, so that work under it may begin.
+
+        The database is asked only when the lease may have run out unnoticed: in a process that was stopped, or that
+        waited long for the database.
+        """
+        if self.is_surely_held(claim):
+            return True
+        now = time.monotonic()
+        own: HoldRow = {"id": claim.id, "epoch": claim.epoch}
+        if claim.id not in store.renew(holds=[own], lease_s=settings.LEASE_S):
+            log.warning("lease_lost_unnoticed", run_id=str(claim.run_id), segment=claim.segment)
+            return False
+        with self._lock:
+            held = self._held.get(claim.id)
+            if held is None or held[0]["epoch"] <= claim.epoch:
+                self._held[claim.id] = (own, now)
+        return True
+
+    def is_surely_held(self, claim: Claim) -> bool:
+        """This will tell, without a look at the database, whether a lease cannot have run out."""
+        with self._lock:
+            hold, since = self._held.get(claim.id, (None, 0.0))
+        return hold is not None and hold["epoch"] == claim.epoch and time.monotonic() - since < settings.LEASE_S
 
     def expect_end_within(self, seconds: float | None) -> None:
         """This will have the process killed when the step that begins now is not over long after `seconds`."""

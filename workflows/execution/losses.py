@@ -13,19 +13,23 @@ from workflows import plans
 from workflows.core.definition import JsonObject
 from workflows.core.outcome import LOST, Failed
 from workflows.core.states import FailureKind
+from workflows.execution import attempts
 from workflows.execution.cursor import Cursor
 from workflows.expressions import ExpressionFailed
 from workflows.models import Activation, Attempt
 from workflows.store import HeldItem
 
 
-def note_loss(cursor: Cursor, *, now: datetime) -> None:
-    """This will record the lost attempt of the step the cursor stands at, and go on with the next attempt."""
+def note_loss(cursor: Cursor, *, now: datetime) -> bool:
+    """This will record the lost attempt of the step the cursor stands at, and go on with the next attempt.
+
+    False: the lease has been lost again, and nothing was done.
+    """
     claim = cursor.claim
     with transaction.atomic():
         ours = Activation.objects.filter(id=claim.id, epoch=claim.epoch)
         if not ours.update(attempt=cursor.attempt + 1):
-            return
+            return False
         Attempt.objects.create(
             run_id=claim.run_id,
             step=cursor.step.id,
@@ -38,6 +42,7 @@ def note_loss(cursor: Cursor, *, now: datetime) -> None:
         )
         audit.record_encoded(cursor.event(EventKind.STEP_LOST, at=now, step=cursor.step.id, attempt=cursor.attempt))
     cursor.attempt += 1
+    return True
 
 
 def loss_of(cursor: Cursor, *, item: HeldItem | None = None) -> Failed:
@@ -49,9 +54,8 @@ def loss_of(cursor: Cursor, *, item: HeldItem | None = None) -> Failed:
 
 def _inputs(cursor: Cursor, *, item: HeldItem | None) -> JsonObject | None:
     """What the lost attempt was made with, if it came that far."""
-    context = cursor.context if item is None else {**cursor.context, "item": item.value, "index": item.index}
     try:
-        inputs = cursor.current.inputs.evaluate(context)
+        inputs = attempts.inputs_of(cursor, item=item)
     except ExpressionFailed:
         return None
     return inputs if isinstance(inputs, Mapping) else None

@@ -10,9 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from django.utils import timezone
 
 from workflows import store
-from workflows.core.outcome import Outcome
-from workflows.core.states import StepState
-from workflows.execution import fanout, frontier, items
+from workflows.core.outcome import Outcome, Postponed
+from workflows.execution import fanout, items
 from workflows.execution.cursor import Cursor
 from workflows.store import HeldItem
 
@@ -20,9 +19,12 @@ _LOOK_BACK_S = 0.5
 
 
 async def pull(
-    cursor: Cursor, *, attempt: Callable[[HeldItem], Awaitable[Outcome]], must_yield: Callable[[], bool]
+    cursor: Cursor, *, attempt: Callable[[HeldItem], Awaitable[Outcome | None]], must_yield: Callable[[], bool]
 ) -> Sequence[Cursor]:
-    """This will pull items until none is left, or until it must give the place to others; gives who goes on."""
+    """This will pull items until none is left, or until it must give the place to others; gives who goes on.
+
+    `attempt` gives None where it began nothing, because the lease is lost.
+    """
     over = await asyncio.to_thread(items.begin, cursor)
     if over is not None:
         return over
@@ -45,12 +47,17 @@ async def _take(cursor: Cursor, *, is_looking_back: bool) -> Sequence[HeldItem]:
     return await asyncio.to_thread(items.take, cursor, limit=1, is_looking_back=is_looking_back)
 
 
-async def _work_on(cursor: Cursor, *, item: HeldItem, attempt: Callable[[HeldItem], Awaitable[Outcome]]) -> bool:
+async def _work_on(cursor: Cursor, *, item: HeldItem, attempt: Callable[[HeldItem], Awaitable[Outcome | None]]) -> bool:
     started_at = timezone.now()
     outcome = await attempt(item)
+    if outcome is None:
+        return False
+    if isinstance(outcome, Postponed):
+        await asyncio.to_thread(items.postpone, cursor, pause=outcome)
+        return False
     ended_at = timezone.now()
     result = items.ended(cursor, item=item, outcome=outcome, started_at=started_at, ended_at=ended_at)
     if await asyncio.to_thread(items.commit, cursor, results=[result]):
         return True
-    await asyncio.to_thread(frontier.note_discarded, cursor, state=StepState.SUCCEEDED, at=ended_at)
+    await asyncio.to_thread(items.discard, cursor, results=[result])
     return False

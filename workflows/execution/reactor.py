@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from integrations import operations as integrations
 from workflows import store
-from workflows.execution import admission
+from workflows.execution import admitting
 from workflows.execution.carriers import Carriers
 from workflows.execution.cursor import Cursor
 from workflows.execution.database_threads import DatabaseThreads
@@ -115,25 +115,26 @@ class Reactor:
         self._places.take(len(refs), limit_s=_FULL_S)
         cursors: Sequence[Cursor] = ()
         try:
+            began = time.monotonic()
             claims = store.claim(refs=refs, owner=owner_name(), lease_s=settings.LEASE_S)
-            cursors = self._admitted(claims, carries=carries)
+            cursors = self._admitted(claims, carries=carries, since=began)
         finally:
             self._places.free(len(refs) - len(cursors))
         self._loop.call_soon_threadsafe(self._carriers.begin, cursors)
         return len(claims)
 
-    def _admitted(self, claims: Sequence[Claim], *, carries: Set[int]) -> Sequence[Cursor]:
+    def _admitted(self, claims: Sequence[Claim], *, carries: Set[int], since: float) -> Sequence[Cursor]:
         owner, now = owner_name(), timezone.now()
         holds: list[HoldRow] = [{"id": claim.id, "epoch": claim.epoch} for claim in claims]
-        self._keeper.hold(claims)
+        self._keeper.hold(claims, since=since)
         try:
             cursors = [
-                cursor for claim in claims for cursor in admission.admit(claim, owner=owner, carries=carries, now=now)
+                cursor for claim in claims for cursor in admitting.admit(claim, owner=owner, carries=carries, now=now)
             ]
         except BaseException:
             self._keeper.drop(holds)
             raise
-        self._keeper.hold([cursor.claim for cursor in cursors])
+        self._keeper.hold([cursor.claim for cursor in cursors], since=since)
         kept = {cursor.claim.id for cursor in cursors}
         self._keeper.drop([hold for hold in holds if hold["id"] not in kept])
         return cursors

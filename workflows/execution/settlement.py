@@ -6,21 +6,23 @@ cannot express (final failures, forks, joins) goes through `workflows.execution.
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypeVar, assert_never
 
-from django.db import DataError
+from django.db import DataError, transaction
 
 from audit.events import EventKind
 from workflows import store
 from workflows.core import progress, retry
-from workflows.core.outcome import Failed, Outcome, Skipped, Succeeded
+from workflows.core.definition import JsonObject
+from workflows.core.outcome import Failed, Outcome, Postponed, Skipped, Succeeded
 from workflows.core.states import FailureKind, RunState, StepState
-from workflows.execution import ends, frontier
+from workflows.execution import dead_letters, ends, frontier
 from workflows.execution.cursor import Cursor
 from workflows.execution.ends import StepEnd
-from workflows.store import EventRow, RetryRow, StepRow
+from workflows.store import EventRow, PostponeRow, RetryRow, StepRow
 
 _Group = TypeVar("_Group", "Finished", "Unfinished")
 
@@ -62,7 +64,11 @@ def settle(results: Sequence[Ended]) -> Sequence[Cursor]:
     advancing: list[Finished] = []
     finishing: list[Finished] = []
     retrying: list[Unfinished] = []
+    postponing: list[PostponeRow] = []
     for result in results:
+        if isinstance(result.outcome, Postponed):
+            postponing.append(result.cursor.postponed(result.outcome))
+            continue
         if isinstance(result.outcome, Failed):
             delay_s = next_delay_s(result.cursor, failure=result.outcome, now=result.ended_at)
             if delay_s is not None:
@@ -81,6 +87,8 @@ def settle(results: Sequence[Ended]) -> Sequence[Cursor]:
     going.extend(_stored(advancing, commit=_advance))
     going.extend(_stored(finishing, commit=_finish))
     going.extend(_stored(retrying, commit=_retry))
+    if postponing:
+        store.postpone(holds=postponing)
     return going
 
 
@@ -138,6 +146,8 @@ def _state_of(outcome: Outcome) -> StepState:
             return StepState.SKIPPED
         case Failed():
             return StepState.FAILED
+        case Postponed():
+            raise TypeError("a postponed attempt ends no step")
         case _:
             assert_never(outcome)
 
@@ -160,12 +170,20 @@ def _finish(group: Sequence[Finished]) -> Sequence[Cursor]:
     done = [one.end for one in group]
     rows, events = _rows(done)
     moves: list[store.FinishRow] = []
+    failed: list[tuple[StepEnd, JsonObject]] = []
     for end in done:
         end.remember()
         close = ends.run_end(end.cursor, state=RunState.SUCCEEDED, error=None, at=end.ended_at)
         moves.append({**end.cursor.hold, **close.columns})
         events.append({"id": end.cursor.claim.id, "event": close.event})
-    _note_discarded(done, moved=store.finish(moves=moves, steps=rows, events=events))
+        if close.own_error is not None:
+            failed.append((end, close.own_error))
+    with transaction.atomic() if failed else nullcontext():
+        moved = store.finish(moves=moves, steps=rows, events=events)
+        for end, error in failed:
+            if end.cursor.claim.id in moved:
+                dead_letters.bury_run(end.cursor, error=error, at=end.ended_at)
+    _note_discarded(done, moved=moved)
     return ()
 
 

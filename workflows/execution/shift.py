@@ -11,37 +11,43 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.utils import timezone
 
-from workflows import plans, store
-from workflows.execution import attempts, fanout, items, losses, pace, settlement
-from workflows.execution.cursor import Cursor, open_cursor
+from workflows import store
+from workflows.execution import admitting, attempts, items, pace, settlement
+from workflows.execution.cursor import Cursor
 from workflows.execution.leases import keeper, owner_name
 from workflows.execution.settlement import Ended
-from workflows.store import ActivationRef, Claim
+from workflows.execution.turn import Turn
+from workflows.store import ActivationRef
 
 _SHARE_S = 0.005
 
 
 @dataclass(slots=True)
 class _Shift:
-    """The work of one wake-up: cursors under way, results not yet committed, and until when it may last."""
+    """The work of one wake-up: cursors under way, results not yet committed, and whether it may still last."""
 
-    stop_at: float
+    turn: Turn
     waiting: list[Cursor] = field(default_factory=list)
     results: list[Ended] = field(default_factory=list)
     oldest: float = 0.0
 
 
-def execute(refs: Sequence[ActivationRef], *, carries: frozenset[int] = frozenset()) -> int:
-    """This will carry the named activations as far as they go in bounded time; gives how many were claimed."""
+def execute(refs: Sequence[ActivationRef], *, carries: frozenset[int] = frozenset(), rank: int = 0) -> int:
+    """This will carry the named activations as far as they go in bounded time; gives how many were claimed.
+
+    `rank` is the place of their lane in the order of urgency: they make way for what waits with a lower one.
+    """
     owner = owner_name()
+    began = time.monotonic()
     claims = store.claim(refs=refs, owner=owner, lease_s=settings.LEASE_S)
     if not claims:
         return 0
-    keeper.hold(claims)
-    shift = _Shift(stop_at=time.monotonic() + settings.SHIFT_S)
+    keeper.hold(claims, since=began)
+    shift = _Shift(turn=Turn(seconds=settings.SHIFT_S, rank=rank))
     try:
         for claim in claims:
-            _admit(shift, claim=claim, owner=owner, carries=carries)
+            cursors = admitting.admit(claim, owner=owner, carries=carries, now=timezone.now())
+            _go_on(shift, cursors, since=began)
         while shift.waiting:
             _round(shift)
     finally:
@@ -49,37 +55,19 @@ def execute(refs: Sequence[ActivationRef], *, carries: frozenset[int] = frozense
     return len(claims)
 
 
-def _admit(shift: _Shift, *, claim: Claim, owner: str, carries: frozenset[int]) -> None:
-    """Place a cursor; what a lost attempt costs is settled first."""
-    now = timezone.now()
-    program = plans.program_of(claim.version_id)
-    cursor = open_cursor(claim, program=program, now=now, owner=owner, carries=carries)
-    if claim.was_lost and not _holds_items(cursor):
-        loss = losses.loss_of(cursor)
-        if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
-            _go_on(shift, settlement.settle([Ended(cursor, loss, now)]))
-            return
-        losses.note_loss(cursor, now=now)
-    shift.waiting.append(cursor)
-
-
-def _holds_items(cursor: Cursor) -> bool:
-    """A puller loses items, and settles that itself; a `for_each` that was not open yet is lost as a step."""
-    return cursor.segment.is_map and (cursor.claim.slot > 0 or fanout.is_open(cursor))
-
-
 def _round(shift: _Shift) -> None:
     """Take every cursor one step further."""
     cursors, shift.waiting = shift.waiting, []
     for position, cursor in enumerate(cursors):
-        if time.monotonic() > shift.stop_at:
+        if shift.turn.is_over():
             _commit(shift)
-            _give_back([*shift.waiting, *cursors[position:]])
+            _give_back([*shift.waiting, *cursors[position:]], turn=shift.turn)
             shift.waiting = []
             return
         if cursor.segment.is_map:
             _commit(shift)
-            _go_on(shift, items.work(cursor, stop_at=shift.stop_at))
+            began = time.monotonic()
+            _go_on(shift, items.work(cursor, turn=shift.turn), since=began)
         else:
             _step(shift, cursor)
     _commit(shift)
@@ -88,6 +76,8 @@ def _round(shift: _Shift) -> None:
 def _step(shift: _Shift, cursor: Cursor) -> None:
     if shift.results and not pace.is_quick(cursor):
         _commit(shift)
+    if not keeper.is_held(cursor.claim):
+        return
     now = timezone.now()
     cursor.step_started_at = now
     began = time.monotonic()
@@ -105,15 +95,20 @@ def _commit(shift: _Shift) -> None:
     if not shift.results:
         return
     results, shift.results = shift.results, []
-    _go_on(shift, settlement.settle(results))
+    _settle(shift, results)
 
 
-def _go_on(shift: _Shift, cursors: Sequence[Cursor]) -> None:
+def _settle(shift: _Shift, results: Sequence[Ended]) -> None:
+    began = time.monotonic()
+    _go_on(shift, settlement.settle(results), since=began)
+
+
+def _go_on(shift: _Shift, cursors: Sequence[Cursor], *, since: float) -> None:
     """What goes on does so in the next round, under a lease that is kept alive."""
-    keeper.hold([cursor.claim for cursor in cursors])
+    keeper.hold([cursor.claim for cursor in cursors], since=since)
     shift.waiting.extend(cursors)
 
 
-def _give_back(cursors: Sequence[Cursor]) -> None:
+def _give_back(cursors: Sequence[Cursor], *, turn: Turn) -> None:
     if cursors:
-        store.release(holds=[cursor.hold for cursor in cursors])
+        store.release(holds=[cursor.hold for cursor in cursors], keeps_place=turn.is_preempted)

@@ -4,20 +4,30 @@ from workflows import operations
 operations.start_run(workflow="order", start=operations.Start(input=order), actor=actor, now=timezone.now())
 """
 
+from workflows.operations.bulk_repairs import Outcome, discard_matching, requeue_matching
+from workflows.operations.delays import read_start_at
 from workflows.operations.endings import cancel_run, expire_run
+from workflows.operations.incidents import assign_incident
+from workflows.operations.poison import discard_message
 from workflows.operations.publishing import check, publish, set_enabled
 from workflows.operations.repairs import discard_dead_letter, requeue_dead_letter
 from workflows.operations.starting import Start, Started, start_run, start_runs
 
 __all__ = [
+    "Outcome",
     "Start",
     "Started",
+    "assign_incident",
     "cancel_run",
     "check",
     "discard_dead_letter",
+    "discard_matching",
+    "discard_message",
     "expire_run",
     "publish",
+    "read_start_at",
     "requeue_dead_letter",
+    "requeue_matching",
     "set_enabled",
     "start_run",
     "start_runs",

@@ -4,7 +4,8 @@ The activations go with the run: a result that arrives later finds its lease gon
 """
 
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import TypeVar
 from uuid import UUID
@@ -13,14 +14,19 @@ import psycopg
 from django.db import OperationalError, transaction
 
 from audit import operations as audit
-from audit.events import Actor, ActorKind, Event, EventKind
-from workflows import plans
+from audit.events import Actor, Event, EventKind
+from workflows import plans, store
 from workflows.core.definition import JsonObject
+from workflows.core.outcome import LOST
 from workflows.core.states import ItemState, RunState, StepState
 from workflows.errors import RunEnded, UnknownRun
 from workflows.models import Activation, Item, Run, Step
+from workflows.operations import burials, trials
+from workflows.operations.burials import Burial
+from workflows.operations.incidents import ENGINE, Cause
 
 _Result = TypeVar("_Result")
+_UNKNOWN: JsonObject = {"kind": LOST.kind.value, "message": LOST.message}
 _PATIENCE_S = 5.0
 _PAUSE_S = 0.005
 
@@ -41,6 +47,7 @@ def cancel_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str = "") -
         if run.state != RunState.RUNNING:
             raise RunEnded(run_id=run_id, state=run.state)
         _end(run, state=RunState.CANCELLED, error=error, actor=actor, now=now)
+        trials.give_up_run(run_id=run_id, at=now)
         return run
 
     return _between_steps(cancel)
@@ -58,7 +65,8 @@ def expire_run(*, run_id: UUID, now: datetime) -> bool:
             "message": f"did not end before its deadline {run.deadline_at.isoformat()}",
             "step": None,
         }
-        _end(run, state=RunState.FAILED, error=error, actor=Actor(kind=ActorKind.ENGINE), now=now)
+        stopped = _end(run, state=RunState.FAILED, error=error, actor=ENGINE, now=now)
+        burials.bury([_burial(run, error=error, stopped=stopped, now=now)])
         return True
 
     return _between_steps(expire)
@@ -81,7 +89,20 @@ def _between_steps(act: Callable[[], _Result]) -> _Result:
         time.sleep(_PAUSE_S)
 
 
-def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> None:
+def _burial(run: Run, *, error: JsonObject, stopped: Sequence[str], now: datetime) -> Burial:
+    return Burial(
+        run_id=run.id,
+        correlation_id=run.correlation_id,
+        cause=Cause(workflow_name=run.workflow_name, step="", kind=str(error["kind"]), message=str(error["message"])),
+        index=None,
+        payload={"stopped_steps": list(stopped)},
+        attempts=1,
+        round=run.round,
+        at=now,
+    )
+
+
+def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> Sequence[str]:
     stopped = _stop_activations(run, now=now)
     run.state, run.error, run.ended_at = state, error, now
     run.save(update_fields=["state", "error", "ended_at"])
@@ -101,28 +122,46 @@ def _end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: dat
             },
         )
     )
+    return stopped
 
 
 def _stop_activations(run: Run, *, now: datetime) -> list[str]:
-    """Delete what is under way; the steps it stood at are stored as cancelled."""
+    """Delete what is under way; the steps it stood at are stored as cancelled, with what is known of their attempts."""
     plan = plans.program_of(run.version_id).plan
-    activations = Activation.objects.select_for_update(nowait=True).filter(run=run).order_by("id")
-    stopped = {
-        plan.segments[activation.segment].steps[activation.position]: activation.step_started_at
-        for activation in activations
-    }
-    Step.objects.bulk_create(
-        Step(
+    activations = list(Activation.objects.select_for_update(nowait=True).filter(run=run).order_by("id"))
+    stopped: dict[str, Step] = {}
+    in_hand: dict[str, list[int]] = defaultdict(list)
+    for activation in activations:
+        segment = plan.segments[activation.segment]
+        step = segment.steps[activation.position]
+        is_lost = activation.owner != "" and not segment.is_map
+        if activation.owner and segment.is_map:
+            in_hand[step].extend(_in_hand(activation, step=step))
+        stopped[step] = Step(
             run_id=run.id,
             step=step,
             state=StepState.CANCELLED,
+            error=_UNKNOWN if is_lost else None,
             attempts=0,
-            started_at=started_at,
+            started_at=activation.step_started_at,
             ended_at=now,
         )
-        for step, started_at in stopped.items()
-    )
+    Step.objects.bulk_create(stopped.values())
     unended = (ItemState.READY, ItemState.RUNNING, ItemState.WAITING)
     Item.objects.filter(run_id=run.id, state__in=unended).update(state=ItemState.CANCELLED, due_at=None, ended_at=now)
+    for step, indexes in in_hand.items():
+        Item.objects.filter(run_id=run.id, step=step, index__in=indexes).update(error=_UNKNOWN)
     Activation.objects.filter(run=run).delete()
     return sorted(stopped)
+
+
+def _in_hand(activation: Activation, *, step: str) -> Sequence[int]:
+    """The item a puller was at; those it took with it had not begun, or may be repeated."""
+    held = store.held_items(
+        run_id=activation.run_id,
+        step=step,
+        first=activation.range_start,
+        until=activation.range_end,
+        slot=activation.slot,
+    )
+    return [item.index for item in held[:1]]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
+from django.conf import settings
 from django.db import transaction
 
 from audit import operations as audit
@@ -30,7 +31,9 @@ def check(source: str) -> Checked:
     """This will parse and check a definition. Raises DefinitionInvalid with every problem, each at its line."""
     parsed = documents.parse_document(source)
     try:
-        definition = validation.parse_definition(parsed.document, uses=uses(), functions=registry.schemas())
+        definition = validation.parse_definition(
+            parsed.document, uses=uses(), functions=registry.schemas(), lanes=settings.LANES
+        )
     except DefinitionInvalid as error:
         raise DefinitionInvalid([parsed.locate(problem) for problem in error.problems]) from error
     return Checked(document=parsed.document, definition=definition)

@@ -1,4 +1,4 @@
-"""Starts runs: the run, its first activations and its audit event in one statement.
+"""Starts runs: the run, its first activations and its audit event in one statement, never on an old version.
 
 It joins the caller's transaction if there is one: business data and runs commit together or not at all.
 """
@@ -6,6 +6,7 @@ It joins the caller's transaction if there is one: business data and runs commit
 import hashlib
 import os
 from collections.abc import Sequence, Set
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -18,11 +19,20 @@ from workflows import plans, store, tracing
 from workflows.core import identity, progress
 from workflows.core.definition import JsonValue
 from workflows.core.problems import Problem
+from workflows.core.progress import Entry
 from workflows.core.storable import holds_nul
 from workflows.errors import InputInvalid, StartKeyReused, UnknownWorkflow, WorkflowDisabled
-from workflows.models import Run
+from workflows.models import Run, WorkflowVersion
+from workflows.operations import admission
+from workflows.operations.fairness import Share, share_of
 from workflows.plans import Program
 from workflows.store import EntryRow, RunRow
+
+PRIORITIES = range(-100, 101)
+_KNOWN_MAX = 1024
+_known_newest: dict[str, int] = {}
+"""The newest version of each workflow as this process saw it last. The statement that starts runs checks it, so that
+what has become old costs one look-up and never a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +40,8 @@ class Start:
     """One run to start.
 
     `key` makes the start idempotent: the client's name and its Idempotency-Key. `correlation_id` and
-    `traceparent` (W3C) connect the run with what caused it. Higher `priority` starts first.
+    `traceparent` (W3C) connect the run with what caused it. Higher `priority` starts first. Before `start_at`
+    nothing starts; what is past means at once.
     """
 
     input: JsonValue = None
@@ -38,6 +49,7 @@ class Start:
     correlation_id: str = ""
     traceparent: str = ""
     priority: int = 0
+    start_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,55 +60,111 @@ class Started:
     is_new: bool
 
 
-def start_run(*, workflow: str, start: Start, actor: Actor, now: datetime) -> Started:
-    """This will start one run of the newest version. Raises as `start_runs` does."""
-    return start_runs(workflow=workflow, starts=[start], actor=actor, now=now)[0]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """Starts of one workflow, and what their caller asks besides."""
+
+    starts: Sequence[Start]
+    actor: Actor
+    now: datetime
+    is_limited: bool
+    key_wait_ms: int | None
 
 
-def start_runs(*, workflow: str, starts: Sequence[Start], actor: Actor, now: datetime) -> Sequence[Started]:
+def start_run(
+    *,
+    workflow: str,
+    start: Start,
+    actor: Actor,
+    now: datetime,
+    is_limited: bool = False,
+    key_wait_ms: int | None = None,
+) -> Started:
+    """This will start one run of the newest version. Raises as `start_runs` does.
+
+    With `key_wait_ms` it raises OperationalError when another transaction uses the key for longer than that.
+    """
+    wanted = _Wanted(starts=[start], actor=actor, now=now, is_limited=is_limited, key_wait_ms=key_wait_ms)
+    return _traced(wanted, workflow=workflow)[0]
+
+
+def start_runs(
+    *, workflow: str, starts: Sequence[Start], actor: Actor, now: datetime, is_limited: bool = False
+) -> Sequence[Started]:
     """This will start runs of the newest version, all or none, in their order.
 
-    Raises UnknownWorkflow, WorkflowDisabled, InputInvalid, StartKeyReused. Inside the caller's
+    Raises UnknownWorkflow, WorkflowDisabled, InputInvalid, StartKeyReused, and, when `is_limited`, LaneFull when too
+    much waits already in a lane they begin in. Inside the caller's
     `transaction.atomic()` the runs begin when it commits, and never when it does not.
     """
+    wanted = _Wanted(starts=starts, actor=actor, now=now, is_limited=is_limited, key_wait_ms=None)
+    return _traced(wanted, workflow=workflow)
+
+
+def _traced(wanted: _Wanted, *, workflow: str) -> Sequence[Started]:
     with tracing.span_of_start(workflow):
-        return _start_runs(workflow=workflow, starts=starts, actor=actor, now=now)
+        started = None
+        known = _known_newest.get(workflow)
+        if known is not None:
+            started = _start_on(known, wanted=wanted)
+        while started is None:  # again only when a version was published between the two statements
+            started = _start_on(_newest_version(workflow), wanted=wanted)
+        return started
 
 
-def _start_runs(*, workflow: str, starts: Sequence[Start], actor: Actor, now: datetime) -> Sequence[Started]:
-    program = plans.program_of(_newest_version(workflow))
-    _check_inputs(program, starts=starts)
-    rows = [_row(program, start=start, actor=actor, now=now) for start in starts]
+def _start_on(version_id: int, *, wanted: _Wanted) -> Sequence[Started] | None:
+    """Start on this version; None: it is not the newest one that may be started, and nothing has begun."""
+    try:
+        program = plans.program_of(version_id)
+    except WorkflowVersion.DoesNotExist:  # what was remembered was published in a transaction that never committed
+        return None
+    problems = _input_problems(program, starts=wanted.starts)
+    if problems:
+        if _newest_version(program.workflow_name) != version_id:
+            return None
+        raise InputInvalid(problems)
+    if wanted.is_limited:
+        for lane in {program.plan.segments[entry.segment].lane for entry in _first(program)}:
+            admission.admit(lane)
+    rows = [_row(program, start=start, actor=wanted.actor, now=wanted.now) for start in wanted.starts]
     entries = [entry for row in rows for entry in _entries(program, run_id=row["id"])]
-    if all(row["start_key"] is None for row in rows) or len(rows) == 1:
-        return _resolve(rows, begun=store.start_runs(runs=rows, entries=entries))
-    with transaction.atomic():
-        return _resolve(rows, begun=store.start_runs(runs=rows, entries=entries))
+    is_one_statement = len(rows) == 1 or all(row["start_key"] is None for row in rows)
+    with nullcontext() if is_one_statement else transaction.atomic():
+        begun = store.start_runs(version_id=version_id, runs=rows, entries=entries, wait_ms=wanted.key_wait_ms)
+        return None if begun is None else _resolve(rows, begun=begun)
 
 
 def _newest_version(name: str) -> int:
+    """Look the newest version up, and remember it for the next start."""
     found = store.find_newest_version(name=name)
     if found is None:
         raise UnknownWorkflow(name)
     version_id, is_enabled = found
     if not is_enabled:
         raise WorkflowDisabled(name)
+    if len(_known_newest) >= _KNOWN_MAX:
+        _known_newest.clear()
+    _known_newest[name] = version_id
     return version_id
 
 
-def _check_inputs(program: Program, *, starts: Sequence[Start]) -> None:
+def _input_problems(program: Program, *, starts: Sequence[Start]) -> Sequence[Problem]:
     problems: list[Problem] = []
     for position, start in enumerate(starts):
         prefix = "$" if len(starts) == 1 else f"$[{position}]"
         problems.extend(program.input_problems(start.input, prefix=prefix))
-    if problems:
-        raise InputInvalid(problems)
+        if start.priority not in PRIORITIES:
+            hint = f"write a whole number from {PRIORITIES.start} to {PRIORITIES.stop - 1}"
+            problems.append(Problem("priority", f"{start.priority} is no priority", hint))
+    return problems
 
 
 def _row(program: Program, *, start: Start, actor: Actor, now: datetime) -> RunRow:
     run_id = identity.run_id(unix_ms=int(now.timestamp() * 1000), random_bytes=os.urandom(10))
     deadline_s = program.plan.definition.deadline_s
+    start_at = start.start_at if start.start_at is not None and start.start_at > now else None
     input_text = _input_text(start.input)
+    share = _share(program, run_id=run_id, start=start, now=now)
     event = Event(
         kind=EventKind.RUN_STARTED,
         actor=actor,
@@ -119,12 +187,28 @@ def _row(program: Program, *, start: Start, actor: Actor, now: datetime) -> RunR
         "traceparent": tracing.current_traceparent() or start.traceparent,
         "started_by": str(actor),
         "priority": start.priority,
-        "deadline_at": None if deadline_s is None else (now + timedelta(seconds=deadline_s)).isoformat(),
+        "fairness_key": share.key,
+        "fairness_weight": share.weight,
+        "deadline_at": None if deadline_s is None else ((start_at or now) + timedelta(seconds=deadline_s)).isoformat(),
         "start_key": start.key,
         "start_digest": hashlib.sha256(program.workflow_name.encode() + b"\0" + input_text).hexdigest(),
+        "start_at": None if start_at is None else start_at.isoformat(),
         "created_at": now.isoformat(),
         "event": encode(event),
     }
+
+
+def _share(program: Program, *, run_id: UUID, start: Start, now: datetime) -> Share:
+    if program.fairness_key is None:
+        return share_of(program, context={})
+    run: JsonValue = {
+        "id": str(run_id),
+        "workflow": program.workflow_name,
+        "version": program.number,
+        "correlation_id": start.correlation_id or str(run_id),
+        "started_at": now.isoformat(),
+    }
+    return share_of(program, context={"input": start.input, "steps": {}, "run": run})
 
 
 def _input_text(value: JsonValue) -> bytes:
@@ -146,8 +230,12 @@ def _entries(program: Program, *, run_id: str) -> Sequence[EntryRow]:
             "position": entry.position,
             "lane": program.plan.segments[entry.segment].lane,
         }
-        for entry in progress.advance(program.plan, ended={}, active=frozenset()).ready
+        for entry in _first(program)
     ]
+
+
+def _first(program: Program) -> Sequence[Entry]:
+    return progress.advance(program.plan, ended={}, active=frozenset()).ready
 
 
 def _resolve(rows: Sequence[RunRow], *, begun: Set[UUID]) -> Sequence[Started]:

@@ -10,11 +10,11 @@ from django.db import OperationalError
 from rich.console import Console
 
 from automation.errors import AutomationError
-from automation.management import dead_letters, publishing, runs, scheduler, tokens, trail, worker
+from automation.management import dead_letters, incidents, publishing, runs, scheduler, tokens, trail, worker
 from automation.management.subcommand import Parser, bad_input
 from workflows.errors import WorkflowError
 
-_GROUPS = (publishing, runs, dead_letters, tokens, trail, scheduler, worker)
+_GROUPS = (publishing, runs, dead_letters, incidents, tokens, trail, scheduler, worker)
 _FILE_WIDTH = 240
 """Columns of a table that is written to a file or a pipe."""
 
@@ -22,6 +22,7 @@ _FILE_WIDTH = 240
 class Command(BaseCommand):
     """Publish, start, watch, repair and prove."""
 
+    requires_system_checks = ()  # they are run at deploy, and load the web's modules into every process
     help = "Publish workflows, start and watch runs, repair them, and prove the audit trail."
 
     def add_arguments(self, parser: CommandParser) -> None:

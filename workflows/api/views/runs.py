@@ -1,6 +1,5 @@
 """Runs over HTTP: start, list, read, cancel."""
 
-from contextlib import nullcontext
 from datetime import datetime
 from uuid import UUID
 
@@ -9,6 +8,7 @@ from django.urls import reverse
 from django.utils import timezone
 from drf_spectacular.utils import extend_schema
 from rest_framework import status
+from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -60,9 +60,16 @@ class RunViewSet(ApiViewSet):
         wanted = StartSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         workflow, actor, now = wanted.validated_data["workflow"], actor_of(request), timezone.now()
-        start = _start(request, wanted=wanted, actor=actor)
-        with nullcontext() if start.key is None else idempotency.one_at_a_time():
-            started = operations.start_run(workflow=workflow, start=start, actor=actor, now=now)
+        start = _start(request, wanted=wanted, actor=actor, now=now)
+        with idempotency.one_at_a_time():
+            started = operations.start_run(
+                workflow=workflow,
+                start=start,
+                actor=actor,
+                now=now,
+                is_limited=True,
+                key_wait_ms=idempotency.WAIT_MS,
+            )
         if started.is_new:
             run = _as_started(started.run_id, workflow=workflow, start=start, actor=actor, now=now)
         else:
@@ -87,7 +94,7 @@ class RunViewSet(ApiViewSet):
         return _detail(operations.cancel_run(run_id=run_id, actor=actor_of(request), now=timezone.now(), reason=reason))
 
 
-def _start(request: Request, *, wanted: StartSerializer, actor: Actor) -> operations.Start:
+def _start(request: Request, *, wanted: StartSerializer, actor: Actor, now: datetime) -> operations.Start:
     given = request.headers.get(idempotency.HEADER)
     if given is None and getattr(settings, "API_REQUIRE_IDEMPOTENCY_KEY", False):
         raise IdempotencyKeyMissing
@@ -101,7 +108,16 @@ def _start(request: Request, *, wanted: StartSerializer, actor: Actor) -> operat
         ),
         traceparent=traceparent,
         priority=wanted.validated_data["priority"],
+        start_at=_start_at(wanted, now=now),
     )
+
+
+def _start_at(wanted: StartSerializer, *, now: datetime) -> datetime | None:
+    delay_s, start_at = wanted.validated_data["delay_s"], wanted.validated_data["start_at"]
+    try:
+        return operations.read_start_at(delay_s=delay_s, start_at=start_at, now=now)
+    except ValueError as error:
+        raise ValidationError({"start_at" if delay_s is None else "delay_s": [str(error)]}) from error
 
 
 def _as_started(run_id: UUID, *, workflow: str, start: operations.Start, actor: Actor, now: datetime) -> Run:

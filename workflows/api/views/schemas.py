@@ -3,6 +3,7 @@
 from functools import cache
 
 import orjson
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_safe
@@ -20,4 +21,4 @@ def definition_schema(_request: HttpRequest) -> HttpResponse:
 
 @cache
 def _text() -> bytes:
-    return orjson.dumps(published_schema(publishing.uses()))
+    return orjson.dumps(published_schema(publishing.uses(), lanes=settings.LANES))

@@ -11,14 +11,15 @@ from workflows.store import Claim
 
 
 def admit(claim: Claim, *, owner: str, carries: Set[int], now: datetime) -> Sequence[Cursor]:
-    """This will give the cursors to go on with: none when the loss was the last attempt and nothing follows."""
+    """This will give the cursors to go on with: none where nothing follows the loss, or it was lost again."""
     program = plans.program_of(claim.version_id)
     cursor = open_cursor(claim, program=program, now=now, owner=owner, carries=frozenset(carries))
     if claim.was_lost and not _holds_items(cursor):
         loss = losses.loss_of(cursor)
         if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
             return settlement.settle([Ended(cursor, loss, now)])
-        losses.note_loss(cursor, now=now)
+        if not losses.note_loss(cursor, now=now):
+            return ()
     return (cursor,)
 
 

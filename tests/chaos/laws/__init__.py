@@ -1,0 +1,37 @@
+"""The laws, each a function over the evidence that gives its breaches; a new one is named here once."""
+
+from collections.abc import Mapping, Sequence
+
+from tests.chaos.evidence import Evidence
+from tests.chaos.laws import execution, progress, promises, trail
+from tests.chaos.laws.law import Breach, Law
+
+ALL: Mapping[str, Law] = {
+    "runs lost": promises.runs_lost,
+    "rolled-back starts present": promises.withdrawn_present,
+    "surprising answers": promises.surprising_answers,
+    "cancellations forgotten": promises.cancels_forgotten,
+    "runs stuck": progress.runs_stuck,
+    "waits without a name": progress.unnamed_waits,
+    "leases left over": progress.leases_left,
+    "slots leaked": progress.slots_leaked,
+    "items incomplete": progress.items_incomplete,
+    "wrong ends": progress.wrong_ends,
+    "executed after completion": execution.executed_after_completion,
+    "repeats unexplained": execution.repeats_unexplained,
+    "joins early": execution.joins_early,
+    "effects doubled": execution.effects_doubled,
+    "effects missing": execution.effects_missing,
+    "audit gaps: runs": trail.run_gaps,
+    "audit gaps: steps": trail.step_gaps,
+    "audit gaps: attempts": trail.attempt_gaps,
+    "audit gaps: items": trail.item_gaps,
+    "audit gaps: dead letters": trail.letter_gaps,
+    "audit events forged": trail.forged,
+    "dead letters unexplained": trail.letters_unexplained,
+}
+
+
+def judge(evidence: Evidence) -> Mapping[str, Sequence[Breach]]:
+    """This will give the breaches of every law, of most laws none."""
+    return {name: list(law(evidence)) for name, law in ALL.items()}

@@ -1,0 +1,81 @@
+"""Messages no worker can take become rows with an incident; nothing disappears, whoever dies in between."""
+
+from collections.abc import Iterator
+
+import orjson
+import pytest
+
+from audit import queries as audit
+from config.broker import DEAD_EXCHANGE
+from config.servers.guard import Guard
+from tests.flows.driving import begin, call, wait_for_end
+from tests.scenarios.conftest import HASTY
+from tests.support.messages import send
+from tests.support.processes import Processes
+from tests.support.waiting import wait_until
+from workflows.dispatch.canvas import TASK
+from workflows.models import Incident, PoisonMessage
+
+
+@pytest.fixture(scope="module")
+def crew(database: None, guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """This will be one worker and one scheduler."""
+    processes = Processes(directory=tmp_path_factory.mktemp("poison"), guard=guard)
+    processes.start_scheduler(env=HASTY)
+    processes.start_worker(env=HASTY)
+    yield processes
+    processes.end()
+
+
+def row_of(mark: str) -> PoisonMessage:
+    """This will be the row of a message, as soon as there is one."""
+    found = wait_until(
+        lambda: PoisonMessage.objects.filter(headers__mark=mark).first(), limit_s=30, what="the message is stored"
+    )
+    assert found is not None
+    return found
+
+
+TASK_HEADERS = {"id": "7", "lang": "py", "root_id": "7", "parent_id": None, "group": None}
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "headers"),
+    [
+        (b"{not JSON", "application/json", {**TASK_HEADERS, "task": TASK}),
+        (b"[[], {}, {}]", "application/json", {**TASK_HEADERS, "task": "shop.unknown"}),
+        (b"cos\nsystem", "application/x-python-serialize", {**TASK_HEADERS, "task": TASK}),
+        (b"\xff\xfe\x00 binary", "application/octet-stream", {}),
+        (b'{"no": "task"}', "application/json", {}),
+        (b'[[], {"refs": "nonsense"}, {}]', "application/json", {**TASK_HEADERS, "task": TASK}),
+        (b"[[], {}, {}]", "application/json", {**TASK_HEADERS, "task": TASK}),
+    ],
+    ids=["undecodable", "unknown task", "pickle", "binary", "no task", "no refs", "no arguments"],
+)
+def test_message_that_makes_no_sense_becomes_a_row_and_an_incident(
+    crew: Processes, body: bytes, content_type: str, headers: dict[str, object]
+) -> None:
+    row = row_of(send(body, content_type=content_type, **headers))
+
+    incident = Incident.objects.get(fingerprint=row.fingerprint)
+    assert (row.queue, row.reason, row.state, row.size_bytes) == ("default", "rejected", "open", len(body))
+    assert (incident.state, incident.kind, incident.step) == ("open", "message", "default")
+    assert audit.events_for(str(row.id)).filter(kind="message.poisoned").exists()
+    run_id = begin({"a": call("noop")})
+    assert wait_for_end(run_id)[0].state == "succeeded"
+
+
+def test_message_whose_work_went_on_without_it_is_recovered_and_says_so(crew: Processes) -> None:
+    run_id = begin({"a": call("noop")})
+    wait_for_end(run_id)
+    body = orjson.dumps([[], {"refs": [[str(run_id), 0, 0]]}, {}])
+
+    row = row_of(send(body, exchange=DEAD_EXCHANGE, task=TASK, token="s3cr3t-value"))
+    wait_until(lambda: PoisonMessage.objects.get(id=row.id).state == "recovered", what="the work has gone on")
+    wait_until(
+        lambda: Incident.objects.get(fingerprint=row.fingerprint).state == "resolved", what="the incident is over"
+    )
+
+    assert row.refs == [[str(run_id), 0, 0]]
+    assert row.headers["token"] == "***"
+    assert "taken up" in PoisonMessage.objects.get(id=row.id).note
