@@ -25,7 +25,9 @@ def make_app(environment: env.Environment) -> Celery:
         }
     )
     app.amqp.Connection = broker.PromptConnection
-    app.steps["consumer"].add("config.queues:DeclareQueues")  # by name: only a worker loads Celery's worker
+    # By name: only a worker loads Celery's worker, and an I/O worker needs Django's apps.
+    app.steps["consumer"].add("config.queues:DeclareQueues")
+    app.steps["worker"].add("config.io_worker:CarryOnEventLoop")
     return app
 
 

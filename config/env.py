@@ -199,6 +199,27 @@ class Environment:
         unit="segments",
         check=_at_least(0),
     )
+    io_concurrency: int = _setting(
+        "How many steps an I/O worker carries at once.", default=1000, unit="steps", check=_at_least(1)
+    )
+    io_threads: int = _setting(
+        "How many blocking functions an I/O worker runs at once, each in a thread.",
+        default=16,
+        unit="threads",
+        check=_at_least(1),
+    )
+    io_grace_s: float = _setting(
+        "How long an I/O worker that was asked to end waits for the steps under way.",
+        default=60.0,
+        unit="s",
+        check=_at_least(0),
+    )
+    io_stall_s: float = _setting(
+        "An I/O worker whose event loop is blocked, or whose threads are all stuck, for longer is killed.",
+        default=30.0,
+        unit="s",
+        check=_at_least(1),
+    )
     api_require_idempotency_key: bool = _setting(
         "Refuses to start a run over the API without an Idempotency-Key.", default=False
     )

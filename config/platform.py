@@ -13,11 +13,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from automation import worker_command
 from config import lanes, migrating
 from config.embedded import EmbeddedServers
 from config.kept import Kept
@@ -32,9 +33,10 @@ _PROBE = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\
 
 
 class Platform:
-    """Embedded servers, and `workers` worker processes of `concurrency` children each, web and scheduler.
+    """Embedded servers, `workers` worker processes of `concurrency` children each, I/O workers, web and scheduler.
 
-    `web_port` 0 takes a free one. `extra_env` reaches every process.
+    Where there are I/O workers, the lane `io` is theirs alone. `web_port` 0 takes a free one.
+    `extra_env` reaches every process.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class Platform:
         var_dir: Path = ROOT / "var",
         workers: int = 2,
         concurrency: int = 2,
+        io_workers: int = 1,
         web_port: int = 0,
         extra_env: Mapping[str, str] | None = None,
     ) -> None:
         self.var_dir = var_dir.resolve()
         self._extra_env = dict(extra_env or {})
         self._worker_names = [f"worker{index}" for index in range(workers)]
+        self._io_worker_names = [f"io{index}" for index in range(io_workers)]
         self._concurrency = concurrency
         self._port = web_port or free_port()
         self._servers: EmbeddedServers | None = None
@@ -133,9 +137,12 @@ class Platform:
             self._kept[name] = self._keeping(name=name, args=args, env=env)
 
     def kill_worker(self, index: int) -> int:
-        """This will end one worker and its children as a crash would, and return its process id."""
+        """This will end one worker and its children as a crash would, and return its process id.
+
+        The I/O workers come after the others.
+        """
         with self._lock:
-            return self._kept[self._worker_names[index]].kill()
+            return self._kept[list(self._worker_commands())[index]].kill()
 
     def close(self) -> None:
         """This will end everything cleanly: who gives work first, then who does it, then the servers."""
@@ -158,13 +165,25 @@ class Platform:
     def _start_processes(self) -> None:
         self.start_process(name="web", args=_web(port=self._port))
         self.start_process(name="scheduler", args=["manage.py", "automation", "scheduler"])
-        names = lanes.of(self.environment)
-        for name in self._worker_names:
-            self.start_process(name=name, args=_worker(name=name, concurrency=self._concurrency, names=names))
+        for name, args in self._worker_commands().items():
+            self.start_process(name=name, args=args)
         self._wait("web", lambda: answers(port=self._port, say=_PROBE, expect=b"HTTP/1.1 200"))
         self._wait("scheduler", lambda: self._kept["scheduler"].has_logged("scheduler_started"))
-        for name in self._worker_names:
+        for name in self._worker_commands():
             self._wait(name, lambda name=name: self._kept[name].has_logged(" ready."))  # type: ignore[misc]
+
+    def _worker_commands(self) -> Mapping[str, Sequence[str]]:
+        """The commands by name, I/O workers last. Without the lane `io` there are none of those."""
+        names = list(lanes.of(self.environment))
+        io: dict[str, Sequence[str]] = {}
+        if self._io_worker_names and worker_command.IO_LANE in names:
+            names.remove(worker_command.IO_LANE)
+            io = {name: worker_command.io_worker(name=f"{name}@localhost") for name in self._io_worker_names}
+        plain = {
+            name: worker_command.worker(lanes=names, processes=self._concurrency, name=f"{name}@localhost")
+            for name in self._worker_names
+        }
+        return {**plain, **io}
 
     def _wait(self, name: str, is_ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + _START_LIMIT_S
@@ -201,11 +220,4 @@ def _web(*, port: int) -> Sequence[str]:
         *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"),
         *("--workers", "1", "--blocking-threads", "4", "--backpressure", "64", "--log-level", "warning"),
         "config.wsgi:application",
-    ]
-
-
-def _worker(*, name: str, concurrency: int, names: Iterable[str]) -> Sequence[str]:
-    return [
-        *("-m", "config.worker", "-n", f"{name}@localhost", "-Q", ",".join(names)),
-        *("-c", str(concurrency), "-l", "INFO", "--without-gossip", "--without-mingle"),
     ]

@@ -96,6 +96,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # The engine
 LEASE_S = ENVIRONMENT.lease_s
 SHIFT_S = ENVIRONMENT.shift_s
+IO_CONCURRENCY = ENVIRONMENT.io_concurrency
+IO_THREADS = ENVIRONMENT.io_threads
+IO_GRACE_S = ENVIRONMENT.io_grace_s
+IO_STALL_S = ENVIRONMENT.io_stall_s
 DISPATCH_AGAIN_S = ENVIRONMENT.dispatch_again_s
 DISPATCH_AGAIN_CAP_S = ENVIRONMENT.dispatch_again_cap_s
 DISPATCH_WINDOW = ENVIRONMENT.dispatch_window

@@ -47,6 +47,12 @@ def instrument_worker() -> None:
     signals.worker_process_shutdown.connect(_flush, weak=False)
 
 
+def instrument_io_worker() -> None:
+    """This will trace an I/O worker beyond `instrument_worker`: it has no children, its spans are its own."""
+    provide(service="automation-worker")
+    signals.worker_shutdown.connect(_flush, weak=False)
+
+
 def _provide_in_child(**_: object) -> None:
     provide(service="automation-worker")
 

@@ -12,7 +12,7 @@ def is_configured() -> bool:
     return any(os.environ.get(name) for name in _ENDPOINTS)
 
 
-def start(process: Literal["web", "worker"]) -> None:
+def start(process: Literal["web", "worker", "io_worker"]) -> None:
     """This will trace this kind of process, if a collector is configured."""
     if is_configured():
         telemetry = importlib.import_module("config.telemetry")  # loading the SDK costs each worker megabytes

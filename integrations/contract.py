@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from integrations.breaker import BreakerPolicy
 from integrations.rate import Rate
@@ -74,4 +74,22 @@ class Adapter(Protocol):
 
     def is_repeatable(self, *, inputs: Mapping[str, object]) -> bool:
         """This will tell whether an attempt whose outcome is unknown may be made again with the same key."""
+        ...
+
+
+@runtime_checkable
+class AsyncAdapter(Adapter, Protocol):
+    """An adapter that can also act on an event loop, where one process carries a thousand waiting calls.
+
+    `acall` keeps the contract of `call`, and must never block the loop.
+    """
+
+    async def acall(
+        self,
+        *,
+        inputs: Mapping[str, object],
+        connection: ConnectionSettings | None,
+        context: CallContext,
+    ) -> object:
+        """This will perform one attempt and return its JSON-compatible output."""
         ...

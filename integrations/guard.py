@@ -10,17 +10,18 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeAlias
 
 import httpcore2
 
 from integrations.addresses import Address, Reach, reach_of
 from integrations.errors import Refused
 
+Answer: TypeAlias = Sequence[str] | OSError
 _NO_DEADLINE_S = 30.0
 
 _deadline: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -56,7 +57,7 @@ class GuardedBackend(httpcore2.NetworkBackend):
         Raises Refused when any address of the host is not allowed, ConnectError or ConnectTimeout when none
         can be found or answers in time.
         """
-        until = time.monotonic() + _remaining(timeout, failure=httpcore2.ConnectTimeout)
+        until = time.monotonic() + remaining(timeout, failure=httpcore2.ConnectTimeout)
         addresses = resolve(host=host, port=port, timeout_s=until - time.monotonic())
         check(host=host, addresses=addresses, allow_private=self._allow_private)
         failure: Exception = httpcore2.ConnectError(f"{host} has no address")
@@ -81,11 +82,11 @@ class DeadlineStream(httpcore2.NetworkStream):
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         """This will read what is there, waiting no longer than the call may."""
-        return self._stream.read(max_bytes, _remaining(timeout, failure=httpcore2.ReadTimeout))
+        return self._stream.read(max_bytes, remaining(timeout, failure=httpcore2.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """This will write all of a buffer, each part waiting no longer than the call may."""
-        self._stream.write(buffer, _remaining(timeout, failure=httpcore2.WriteTimeout))
+        self._stream.write(buffer, remaining(timeout, failure=httpcore2.WriteTimeout))
 
     def close(self) -> None:
         """This will close the socket."""
@@ -95,7 +96,7 @@ class DeadlineStream(httpcore2.NetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
         """This will begin TLS under the name of the URL, not the address."""
-        left = _remaining(timeout, failure=httpcore2.ConnectTimeout)
+        left = remaining(timeout, failure=httpcore2.ConnectTimeout)
         return DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left))
 
     def get_extra_info(self, info: str) -> Any:  # Any: the signature of httpcore2
@@ -106,22 +107,55 @@ class DeadlineStream(httpcore2.NetworkStream):
 def resolve(*, host: str, port: int, timeout_s: float) -> Sequence[Address]:
     """This will find the addresses of a host in the order the system prefers them.
 
-    The system's resolver cannot be interrupted, so it works in a thread of its own that is left behind when
-    it is late. Raises ConnectError when there is no such host, ConnectTimeout when the resolver is late.
+    Raises ConnectError when there is no such host, ConnectTimeout when the resolver is late.
     """
-    try:
-        return [ip_address(host.strip("[]"))]
-    except ValueError:
-        pass  # a name, to be resolved
-    answers: queue.SimpleQueue[Sequence[str] | OSError] = queue.SimpleQueue()
-    threading.Thread(target=_look_up, args=(host, port, answers), name="resolver", daemon=True).start()
+    literal = literal_address(host)
+    if literal is not None:
+        return [literal]
+    answers: queue.SimpleQueue[Answer] = queue.SimpleQueue()
+    look_up(host=host, port=port, tell=answers.put)
     try:
         answer = answers.get(timeout=max(timeout_s, 0))
     except queue.Empty as error:
-        raise httpcore2.ConnectTimeout(f"the address of {host} was not found in time") from error
+        raise late(host) from error
+    return addresses_of(host, answer=answer)
+
+
+def literal_address(host: str) -> Address | None:
+    """This will give the address a host is written as; None: it is a name, to be resolved."""
+    try:
+        return ip_address(host.strip("[]"))
+    except ValueError:
+        return None
+
+
+def look_up(*, host: str, port: int, tell: Callable[[Answer], None]) -> None:
+    """This will ask the system's resolver, and tell its answer in another thread.
+
+    The resolver cannot be interrupted, so it works in a thread of its own that is left behind when it is late.
+    """
+
+    def ask() -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError) as error:
+            tell(error if isinstance(error, OSError) else OSError(0, "not a host name"))
+        else:
+            tell([str(address[0]) for *_, address in found])
+
+    threading.Thread(target=ask, name="resolver", daemon=True).start()
+
+
+def addresses_of(host: str, *, answer: Answer) -> Sequence[Address]:
+    """This will read the resolver's answer. Raises ConnectError when there is no such host."""
     if isinstance(answer, OSError):
         raise httpcore2.ConnectError(f"{host} has no address: {answer.strerror}") from answer
     return [ip_address(text) for text in answer]
+
+
+def late(host: str) -> httpcore2.ConnectTimeout:
+    """This will be the failure of a resolver that did not answer in time."""
+    return httpcore2.ConnectTimeout(f"the address of {host} was not found in time")
 
 
 def check(*, host: str, addresses: Iterable[Address], allow_private: bool) -> None:
@@ -141,16 +175,11 @@ def check(*, host: str, addresses: Iterable[Address], allow_private: bool) -> No
         )
 
 
-def _look_up(host: str, port: int, answers: "queue.SimpleQueue[Sequence[str] | OSError]") -> None:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        answers.put(error if isinstance(error, OSError) else OSError(0, "not a host name"))
-    else:
-        answers.put([str(address[0]) for *_, address in found])
+def remaining(timeout: float | None, *, failure: type[Exception]) -> float:
+    """This will give the seconds an operation may take: what it asks for, cut at the deadline of the call.
 
-
-def _remaining(timeout: float | None, *, failure: type[Exception]) -> float:
+    Raises `failure` when the deadline has passed.
+    """
     at = _deadline.get()
     if at is None:
         return _NO_DEADLINE_S if timeout is None else timeout

@@ -1,7 +1,9 @@
 """What can be done with the outside: make a call, save a connection; it never calls in a transaction."""
 
+import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from datetime import datetime
 
@@ -11,9 +13,9 @@ from django.db import transaction
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
 from audit.redaction import redacted, redacted_text
-from integrations import connections, gate, queries, registry
+from integrations import connections, gate, http_async, queries, registry
 from integrations.connections import ConnectionSpec
-from integrations.contract import Adapter, CallContext, ConnectionSettings
+from integrations.contract import Adapter, AsyncAdapter, CallContext, ConnectionSettings
 from integrations.errors import CallFailed, Refused, Unknown, UnknownAdapter, UnknownConnection
 from integrations.models import Connection
 
@@ -26,14 +28,42 @@ def call(*, uses: str, inputs: Mapping[str, object], connection: str | None, con
     Raises Refused, Unavailable, Throttled or Unknown; what an adapter did not foresee is Unknown. Raises Postponed
     when the connection has no room now: then nothing was tried.
     """
-    started_at = time.monotonic()
-    try:
-        output = _attempt(uses=uses, inputs=inputs, connection=connection, context=context)
-    except CallFailed as failure:
-        _report(failure, uses=uses, connection=connection, context=context, started_at=started_at)
-        raise
-    _log.debug("integration.call", outcome="succeeded", **_fields(uses, connection, context, started_at=started_at))
-    return output
+    with _reported(uses=uses, connection=connection, context=context):
+        inputs, rate_key = _without_rate_key(inputs)
+        adapter, settings = _prepared(uses=uses, inputs=inputs, connection=connection)
+        with (
+            _passing(settings, context=context, rate_key=rate_key),
+            _foreseen(adapter, uses=uses, inputs=inputs, settings=settings),
+        ):
+            return adapter.call(inputs=inputs, connection=settings, context=context)
+
+
+def can_wait(uses: str) -> bool:
+    """This will tell whether `acall` knows the adapter."""
+    return registry.find_async_adapter(uses) is not None
+
+
+async def acall(*, uses: str, inputs: Mapping[str, object], connection: str | None, context: CallContext) -> object:
+    """This will do what `call` does on an event loop, for adapters of which `can_wait` is true.
+
+    What it must read from the database is read in the loop's default executor.
+    """
+    with _reported(uses=uses, connection=connection, context=context):
+        inputs, rate_key = _without_rate_key(inputs)
+        if connection is None or queries.is_fresh(connection):
+            adapter, settings = _prepared(uses=uses, inputs=inputs, connection=connection)
+        else:
+            adapter, settings = await asyncio.to_thread(_prepared, uses=uses, inputs=inputs, connection=connection)
+        if not isinstance(adapter, AsyncAdapter):
+            raise Refused(f"the adapter {uses} cannot wait on an event loop: it has no `acall`")
+        async with _apassing(settings, context=context, rate_key=rate_key):
+            with _foreseen(adapter, uses=uses, inputs=inputs, settings=settings):
+                return await adapter.acall(inputs=inputs, connection=settings, context=context)
+
+
+async def hang_up() -> None:
+    """This will close the connections of the running event loop."""
+    await http_async.close_connections()
 
 
 def is_repeatable(*, uses: str, inputs: Mapping[str, object]) -> bool:
@@ -66,17 +96,17 @@ def save_connection(*, spec: ConnectionSpec, actor: Actor, now: datetime, correl
     return True
 
 
-def _attempt(*, uses: str, inputs: Mapping[str, object], connection: str | None, context: CallContext) -> object:
-    rate_key = str(inputs.get(registry.RATE_KEY, ""))
-    inputs = {name: value for name, value in inputs.items() if name != registry.RATE_KEY}
-    adapter, settings = _prepared(uses=uses, inputs=inputs, connection=connection)
-    if settings is None or (settings.rate is None and settings.breaker is None):
-        return _called(adapter, uses=uses, inputs=inputs, settings=settings, context=context)
+@contextmanager
+def _passing(settings: ConnectionSettings | None, *, context: CallContext, rate_key: str) -> Iterator[None]:
+    """The gate of the connection, where it has one, before and after the call."""
+    if settings is None or not _is_gated(settings):
+        yield
+        return
     permit = gate.enter(settings, caller=context.idempotency_key, rate_key=rate_key)
     began = time.monotonic()
     outcome: BaseException | None = None
     try:
-        return _called(adapter, uses=uses, inputs=inputs, settings=settings, context=context)
+        yield
     except BaseException as error:
         outcome = error
         raise
@@ -84,16 +114,54 @@ def _attempt(*, uses: str, inputs: Mapping[str, object], connection: str | None,
         gate.leave(permit, outcome=outcome, seconds=time.monotonic() - began)
 
 
-def _called(
-    adapter: Adapter,
-    *,
-    uses: str,
-    inputs: Mapping[str, object],
-    settings: ConnectionSettings | None,
-    context: CallContext,
-) -> object:
+@asynccontextmanager
+async def _apassing(settings: ConnectionSettings | None, *, context: CallContext, rate_key: str) -> AsyncIterator[None]:
+    """What `_passing` does, in the loop's default executor: it asks Redis, and may ask PostgreSQL."""
+    if settings is None or not _is_gated(settings):
+        yield
+        return
+    permit = await asyncio.to_thread(
+        gate.enter, settings, caller=context.idempotency_key, rate_key=rate_key, may_sleep=False
+    )
+    began = time.monotonic()
+    outcome: BaseException | None = None
     try:
-        return adapter.call(inputs=inputs, connection=settings, context=context)
+        yield
+    except BaseException as error:
+        outcome = error
+        raise
+    finally:
+        await asyncio.to_thread(gate.leave, permit, outcome=outcome, seconds=time.monotonic() - began)
+
+
+def _is_gated(settings: ConnectionSettings) -> bool:
+    return settings.rate is not None or settings.breaker is not None
+
+
+def _without_rate_key(inputs: Mapping[str, object]) -> tuple[Mapping[str, object], str]:
+    """The key of the rate limit is for the gate, not for the adapter."""
+    rest = {name: value for name, value in inputs.items() if name != registry.RATE_KEY}
+    return rest, str(inputs.get(registry.RATE_KEY, ""))
+
+
+@contextmanager
+def _reported(*, uses: str, connection: str | None, context: CallContext) -> Iterator[None]:
+    started_at = time.monotonic()
+    try:
+        yield
+    except CallFailed as failure:
+        _report(failure, uses=uses, connection=connection, context=context, started_at=started_at)
+        raise
+    _log.debug("integration.call", outcome="succeeded", **_fields(uses, connection, context, started_at=started_at))
+
+
+@contextmanager
+def _foreseen(
+    adapter: Adapter, *, uses: str, inputs: Mapping[str, object], settings: ConnectionSettings | None
+) -> Iterator[None]:
+    """What an adapter did not foresee may have happened."""
+    try:
+        yield
     except CallFailed:
         raise
     except Exception as error:

@@ -9,6 +9,7 @@ from integrations.errors import UnknownConnection
 from integrations.models import Connection
 
 FRESH_S = 5.0
+_MOMENT_S = 0.05
 
 _read: dict[str, tuple[float, ConnectionSpec]] = {}
 """Each connection as it was read last, and until which instant of `time.monotonic` that is fresh enough."""
@@ -25,6 +26,12 @@ def connection_settings(name: str) -> ConnectionSettings:
         spec = get_connection(name)
         _read[name] = (time.monotonic() + FRESH_S, spec)
     return _resolved(spec)
+
+
+def is_fresh(name: str) -> bool:
+    """This will tell whether `connection_settings` needs no look into the database, now and a moment from now."""
+    until, _ = _read.get(name, (0.0, None))
+    return until > time.monotonic() + _MOMENT_S
 
 
 def get_connection(name: str) -> ConnectionSpec:

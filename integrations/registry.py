@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 import jsonschema_rs
 
 from integrations.adapters import http_request
-from integrations.contract import Adapter
+from integrations.contract import Adapter, AsyncAdapter
 from integrations.errors import AdapterNameTaken, UnknownAdapter
 
 GROUP = "automation.adapters"
@@ -31,6 +31,12 @@ def get_adapter(name: str) -> Adapter:
     except KeyError:
         known = ", ".join(sorted(adapters()))
         raise UnknownAdapter(f"there is no adapter {name!r}: known are {known}") from None
+
+
+def find_async_adapter(name: str) -> AsyncAdapter | None:
+    """This will find an adapter that can act on an event loop; None when there is none of that name that can."""
+    adapter = adapters().get(name)
+    return adapter if isinstance(adapter, AsyncAdapter) else None
 
 
 def input_schemas() -> Mapping[str, Mapping[str, object]]:

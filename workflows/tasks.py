@@ -10,7 +10,8 @@ from celery.exceptions import Reject
 from django.conf import settings
 
 from workflows.dispatch.canvas import TASK
-from workflows.execution import shift
+from workflows.execution import reactor, shift
+from workflows.execution.places import PlacesClosed
 from workflows.store import ActivationRef
 
 
@@ -21,9 +22,15 @@ def wake(*_unknown: object, refs: object = None, carries: object = (), **_later:
     `_later` takes what newer senders may add, so that an old worker survives their messages. Raises Reject, which
     sets the message aside, where it names no activations.
     """
-    info: Mapping[str, object] = current_task.request.delivery_info or {}
-    rank = _ranks().get(str(info.get("routing_key")), 0)
-    shift.execute(_named(refs), carries=_segments(carries), rank=rank)
+    named, carried = _named(refs), _segments(carries)
+    io_worker = reactor.find_running()
+    if io_worker is None:
+        shift.execute(named, carries=carried, rank=_rank())
+        return
+    try:
+        io_worker.execute(named, carries=carried)
+    except PlacesClosed as error:
+        raise Reject("this worker is ending, or was full for long", requeue=True) from error
 
 
 def _named(refs: object) -> Sequence[ActivationRef]:
@@ -46,7 +53,12 @@ def _list(value: object) -> Sequence[Any]:  # Any: whatever the JSON of a messag
     return value
 
 
+def _rank() -> int:
+    """The place of this wake-up's lane in the order of urgency; work of unknown origin makes way for nobody."""
+    info: Mapping[str, object] = current_task.request.delivery_info or {}
+    return _ranks().get(str(info.get("routing_key")), 0)
+
+
 @cache
-def _ranks() -> dict[str, int]:
-    """The lanes in the order of urgency; work of unknown origin makes way for nobody."""
+def _ranks() -> Mapping[str, int]:
     return {lane: rank for rank, lane in enumerate(settings.LANES)}

@@ -59,7 +59,8 @@ def _run(options: argparse.Namespace, *, console: Console) -> Account:
     directory.mkdir(parents=True)
     orders = read_orders(limit=options.orders)
     console.print("Starting PostgreSQL, Valkey, web, scheduler, workers, gateway and CRM ...", soft_wrap=True)
-    platform = Platform(var_dir=options.var, workers=options.workers, concurrency=options.concurrency)
+    # Every worker reads every lane, so that whichever is killed held orders.
+    platform = Platform(var_dir=options.var, workers=options.workers, concurrency=options.concurrency, io_workers=0)
     with (
         outside.running(name="gateway", directory=directory, seed=options.seed) as gateway,
         outside.running(name="crm", directory=directory, seed=options.seed) as crm,

@@ -6,15 +6,17 @@ Its output is `{status, headers, body}`: a few harmless headers in lower case, a
 where the peer says it is JSON, else as text, None when it is empty.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import orjson
 
 from audit.redaction import MASK, redacted
-from integrations import http, http_message, http_semantics
+from integrations import http, http_async, http_message, http_semantics
 from integrations.contract import CallContext, ConnectionSettings
 from integrations.errors import Refused, Unknown
+from integrations.http_exchange import Limits, Outgoing, Response
 
 name = "http.request"
 
@@ -69,25 +71,18 @@ def call(*, inputs: Mapping[str, object], connection: ConnectionSettings | None,
     Raises Refused, Unavailable, Throttled or Unknown; an Unknown is not repeatable when the request changes
     something and carried no key.
     """
-    settings = connection or _NO_CONNECTION
-    method = http_message.method(inputs)
-    headers = http_message.headers(inputs, settings=settings, key=context.idempotency_key)
-    try:
-        response = http.send(
-            method=method,
-            url=http_message.url(inputs, base_url=settings.base_url),
-            headers=headers,
-            content=http_message.content(inputs),
-            limits=_limits(settings, timeout_s=context.timeout_s),
-        )
-    except Unknown as error:
-        raise http_semantics.unknown_or_unavailable(
-            error.message,
-            method=method,
-            evidence=error.evidence,
-            repeatable=http_message.KEY_HEADER in headers,
-        ) from error
-    return _judged(response, inputs=inputs, method=method, headers=headers, secrets=settings.secrets)
+    prepared = _Prepared(inputs=inputs, connection=connection, context=context)
+    with prepared.judged():
+        response = http.send(prepared.outgoing)
+    return prepared.output(response)
+
+
+async def acall(*, inputs: Mapping[str, object], connection: ConnectionSettings | None, context: CallContext) -> object:
+    """This will do what `call` does on an event loop."""
+    prepared = _Prepared(inputs=inputs, connection=connection, context=context)
+    with prepared.judged():
+        response = await http_async.send(prepared.outgoing)
+    return prepared.output(response)
 
 
 def is_repeatable(*, inputs: Mapping[str, object]) -> bool:
@@ -95,32 +90,58 @@ def is_repeatable(*, inputs: Mapping[str, object]) -> bool:
     return http_message.is_recognisable(inputs)
 
 
-def _judged(
-    response: http.Response,
-    *,
-    inputs: Mapping[str, object],
-    method: str,
-    headers: Mapping[str, str],
-    secrets: Sequence[str],
-) -> object:
-    body = _masked(response.body, secrets=secrets)
-    if not _is_expected(response.status, inputs.get("expect_status")):
-        raise http_semantics.failure_for(
-            http_semantics.Answer(
-                method=method,
-                status=response.status,
-                headers=response.headers,
-                excerpt=_text(body[:_EXCERPT_BYTES]),
-                sent_key=http_message.KEY_HEADER in headers,
-            ),
-            now=datetime.now(UTC),
+class _Prepared:
+    """One attempt, up to what is sent and from what came back: all but the sending."""
+
+    def __init__(
+        self, *, inputs: Mapping[str, object], connection: ConnectionSettings | None, context: CallContext
+    ) -> None:
+        settings = connection or _NO_CONNECTION
+        headers = http_message.headers(inputs, settings=settings, key=context.idempotency_key)
+        self._inputs = inputs
+        self._secrets = settings.secrets
+        self._has_key = http_message.KEY_HEADER in headers
+        self.outgoing = Outgoing(
+            method=http_message.method(inputs),
+            url=http_message.url(inputs, base_url=settings.base_url),
+            headers=headers,
+            content=http_message.content(inputs),
+            limits=_limits(settings, timeout_s=context.timeout_s),
         )
-    shown = {header: response.headers[header] for header in _SHOWN_HEADERS if header in response.headers}
-    return {
-        "status": response.status,
-        "headers": redacted(shown, secrets=secrets),
-        "body": _parsed(body, content_type=shown.get("content-type", ""), status=response.status),
-    }
+
+    @contextmanager
+    def judged(self) -> Iterator[None]:
+        """This will tell what a call without an answer means for this method."""
+        try:
+            yield
+        except Unknown as error:
+            raise http_semantics.unknown_or_unavailable(
+                error.message,
+                method=self.outgoing.method,
+                evidence=error.evidence,
+                repeatable=self._has_key,
+            ) from error
+
+    def output(self, response: Response) -> object:
+        """This will turn the answer into the step's output, or raise what it means."""
+        body = _masked(response.body, secrets=self._secrets)
+        if not _is_expected(response.status, self._inputs.get("expect_status")):
+            raise http_semantics.failure_for(
+                http_semantics.Answer(
+                    method=self.outgoing.method,
+                    status=response.status,
+                    headers=response.headers,
+                    excerpt=_text(body[:_EXCERPT_BYTES]),
+                    sent_key=self._has_key,
+                ),
+                now=datetime.now(UTC),
+            )
+        shown = {header: response.headers[header] for header in _SHOWN_HEADERS if header in response.headers}
+        return {
+            "status": response.status,
+            "headers": redacted(shown, secrets=self._secrets),
+            "body": _parsed(body, content_type=shown.get("content-type", ""), status=response.status),
+        }
 
 
 def _is_expected(status: int, expected: object) -> bool:
@@ -157,8 +178,8 @@ def _masked(body: bytes, *, secrets: Sequence[str]) -> bytes:
     return body
 
 
-def _limits(settings: ConnectionSettings, *, timeout_s: float) -> http.Limits:
-    return http.Limits(
+def _limits(settings: ConnectionSettings, *, timeout_s: float) -> Limits:
+    return Limits(
         timeout_s=timeout_s,
         connect_timeout_s=settings.connect_timeout_s,
         read_timeout_s=settings.read_timeout_s,

@@ -8,6 +8,8 @@ import socket
 import time
 from pathlib import Path
 
+import structlog
+
 from integrations.errors import Refused, Throttled, Unavailable
 from tests.flows import ledger as outside
 from workflows.core.context import StepContext
@@ -180,6 +182,37 @@ def ignore_timeout(ledger: str, context: StepContext) -> None:
     while context.attempt == 1:
         with contextlib.suppress(BaseException):
             time.sleep(_POLL_S)
+
+
+@function
+async def echo_async(value: JsonValue = None) -> JsonValue:
+    """This will give back what it was given, after a turn of the event loop."""
+    await asyncio.sleep(0)
+    return value
+
+
+@function
+async def bound_run_id() -> JsonValue:
+    """This will give the run that log lines of this moment name, after others have had their turn."""
+    await asyncio.sleep(0.05)
+    named: JsonValue = structlog.contextvars.get_contextvars()["run_id"]
+    return named
+
+
+@function
+async def wait_first(context: StepContext) -> int:
+    """This will wait for very long in its first attempt."""
+    if context.attempt == 1:
+        await asyncio.sleep(_LONGEST_S)
+    return context.attempt
+
+
+@function
+async def block_loop(ledger: str, context: StepContext) -> None:
+    """This will block the event loop it runs on, except in its second attempt."""
+    outside.write(ledger, event="begin", context=context)
+    while context.attempt == 1:
+        time.sleep(_POLL_S)
 
 
 def _wait_for(gate: str | None) -> None:

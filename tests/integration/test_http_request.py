@@ -1,23 +1,18 @@
 """The adapter `http.request` against real peers on loopback: what is answered, and what that means."""
 
 import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Mapping
 from uuid import uuid4
 
 import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from integrations import http
-from integrations.adapters import http_request
 from integrations.contract import CallContext, ConnectionSettings
 from integrations.errors import CallFailed, Refused, Throttled, Unavailable, Unknown
+from tests.support import outbound
 
-
-@pytest.fixture(autouse=True)
-def _no_connection_outlives_its_test() -> Iterator[None]:
-    yield
-    http.close_connections()
+pytestmark = pytest.mark.usefixtures("each_way")
 
 
 def attempt(
@@ -32,7 +27,7 @@ def attempt(
     **inputs: object,
 ) -> Mapping[str, object]:
     """This will make one attempt through a connection to the server and return its output."""
-    output = http_request.call(
+    output = outbound.request(
         inputs={"path": "/charges", **inputs},
         connection=ConnectionSettings(
             name="shop",
@@ -185,16 +180,18 @@ def test_call_says_that_it_happened_when_the_answer_is_not_the_json_it_claims(ht
 
 
 @pytest.mark.parametrize(
-    "response",
+    "make",
     [
-        Response(b"x" * 2_000),
-        Response((b"x" * 100 for _ in range(20)), headers={"Connection": "close"}),
-        Response(gzip.compress(b"x" * 50_000_000), headers={"Content-Encoding": "gzip"}),
+        lambda: Response(b"x" * 2_000),
+        lambda: Response((b"x" * 100 for _ in range(20)), headers={"Connection": "close"}),
+        lambda: Response(gzip.compress(b"x" * 50_000_000), headers={"Content-Encoding": "gzip"}),
     ],
     ids=["declared", "streamed", "compressed"],
 )
-def test_call_says_that_it_happened_when_the_answer_is_too_large(httpserver: HTTPServer, response: Response) -> None:
-    answer(httpserver, response)
+def test_call_says_that_it_happened_when_the_answer_is_too_large(
+    httpserver: HTTPServer, make: Callable[[], Response]
+) -> None:
+    answer(httpserver, make())
 
     with pytest.raises(Refused, match=r"happened .* larger than the 1000 bytes") as refusal:
         attempt(httpserver, method="POST", limit=1_000)

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from integrations import http
-from integrations.adapters import http_request
+from integrations import http, http_exchange
 from integrations.contract import CallContext, ConnectionSettings
 from integrations.errors import CallFailed, Unavailable, Unknown
+from tests.support import outbound
 from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.usefixtures("each_way")
 
 Behaviour = Callable[[socket.socket], None]
 
@@ -146,12 +148,6 @@ def _drip(client: socket.socket, part: bytes) -> None:
         client.sendall(part)
 
 
-@pytest.fixture(autouse=True)
-def _no_connection_outlives_its_test() -> Iterator[None]:
-    yield
-    http.close_connections()
-
-
 @pytest.fixture
 def peer() -> Iterator[Peer]:
     """This will be a peer whose behaviours the test sets."""
@@ -168,7 +164,7 @@ def attempt(
     inputs: Mapping[str, object] | None = None,
 ) -> object:
     """This will make one attempt; a POST unless the test says otherwise."""
-    return http_request.call(
+    return outbound.request(
         inputs={"path": "/charges", "method": "POST", **(inputs or {})},
         connection=ConnectionSettings(
             name="shop", base_url=base_url, allow_private=True, read_timeout_s=read_timeout_s
@@ -300,7 +296,7 @@ def test_call_checks_the_certificate_against_the_name_of_the_url_not_the_address
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     context.sni_callback = lambda _socket, name, _context: names.append(name)
-    monkeypatch.setattr(http, "_ssl_context", lambda: ssl.create_default_context(cafile=str(certificate)))
+    monkeypatch.setattr(http_exchange, "ssl_context", lambda: ssl.create_default_context(cafile=str(certificate)))
     http.close_connections()
 
     def serve(server: socket.socket) -> None:
@@ -331,9 +327,11 @@ FORKING = """
 import os, sys
 sys.path.insert(0, {root!r})
 from integrations import http
-limits = http.Limits(timeout_s=5, allow_private=True)
+from integrations.http_exchange import Limits, Outgoing
+limits = Limits(timeout_s=5, allow_private=True)
+outgoing = Outgoing(method="GET", url={url!r}, headers={{}}, content=None, limits=limits)
 def send():
-    return http.send(method="GET", url={url!r}, headers={{}}, content=None, limits=limits).status
+    return http.send(outgoing).status
 assert send() == 200
 child = os.fork()
 if child == 0:

@@ -15,12 +15,14 @@ from pytest_httpserver import HTTPServer
 from audit import queries as audit_queries
 from audit import verify
 from audit.events import Actor, ActorKind
-from integrations import http, operations, queries, registry
+from integrations import operations, queries, registry
 from integrations.connections import ConnectionSpec
 from integrations.contract import CallContext
 from integrations.errors import CallFailed, Refused, Unavailable, Unknown, UnknownConnection, WrongConnection
+from tests.support import outbound
 
 pytestmark = pytest.mark.usefixtures("database")
+each_way = pytest.mark.usefixtures("each_way")
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ALICE = Actor(kind=ActorKind.USER, id="7")
@@ -28,9 +30,8 @@ SECRET = "s3cret-of-the-shop"
 
 
 @pytest.fixture(autouse=True)
-def _no_connection_outlives_its_test() -> Iterator[None]:
+def _no_connection_is_remembered() -> Iterator[None]:
     yield
-    http.close_connections()
     queries.forget_connections()
 
 
@@ -52,7 +53,7 @@ def save(name: str, *, base_url: str = "https://shop.example", minute: int = 0, 
 
 def call(*, connection: str | None, uses: str = "http.request", **inputs: object) -> object:
     """This will make one attempt the way the engine does."""
-    return operations.call(
+    return outbound.operation(
         uses=uses,
         inputs=inputs,
         connection=connection,
@@ -109,6 +110,7 @@ def test_connection_settings_see_a_change_of_this_process_at_once(name: str) -> 
         queries.connection_settings(f"{name}-other")
 
 
+@each_way
 def test_call_goes_through_the_connection_with_its_secret_and_logs_none_of_it(
     name: str, httpserver: HTTPServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -128,6 +130,7 @@ def test_call_goes_through_the_connection_with_its_secret_and_logs_none_of_it(
     assert SECRET not in caplog.text
 
 
+@each_way
 def test_call_refuses_wrong_inputs_without_repeating_them(name: str, httpserver: HTTPServer) -> None:
     save(name, base_url=httpserver.url_for("/"), allow_private=True)
 
@@ -138,12 +141,14 @@ def test_call_refuses_wrong_inputs_without_repeating_them(name: str, httpserver:
     assert httpserver.log == []
 
 
+@each_way
 @pytest.mark.parametrize(("uses", "connection"), [("http.reqest", None), ("http.request", "no-such-connection")])
 def test_call_refuses_what_does_not_exist(uses: str, connection: str | None) -> None:
     with pytest.raises(Refused, match="there is no"):
         call(uses=uses, connection=connection, path="/x")
 
 
+@each_way
 def test_call_refuses_a_private_address_unless_the_connection_allows_it(name: str, httpserver: HTTPServer) -> None:
     save(name, base_url=httpserver.url_for("/"))
 
@@ -160,10 +165,15 @@ class Surprising(ModuleType):
 
     def __init__(self, error: Exception) -> None:
         super().__init__("surprising")
+        self.name = "surprising"
         self.input_schema: Mapping[str, object] = {"type": "object"}
         self.error = error
 
     def call(self, **_: object) -> object:
+        """This will raise the error."""
+        raise self.error
+
+    async def acall(self, **_: object) -> object:
         """This will raise the error."""
         raise self.error
 
@@ -172,6 +182,7 @@ class Surprising(ModuleType):
         return False
 
 
+@each_way
 @pytest.mark.parametrize(
     ("error", "expected"),
     [(ZeroDivisionError(f"with {SECRET}"), Unknown), (Unavailable("down"), Unavailable)],

@@ -50,9 +50,10 @@ def up(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 
 def test_platform_starts_a_killed_worker_again(tmp_path: Path) -> None:
     with Platform(var_dir=tmp_path, workers=1, concurrency=1) as platform:
-        assert platform.restarts["worker0"] == 0
+        assert platform.restarts["worker0"] == platform.restarts["io0"] == 0
         platform.kill_worker(0)
-        wait_until(lambda: platform.restarts["worker0"] == 1)
+        platform.kill_worker(1)
+        wait_until(lambda: platform.restarts["worker0"] == platform.restarts["io0"] == 1)
         with urllib.request.urlopen(f"{platform.url}/health/ready", timeout=10) as answer:
             assert answer.status == 200
     assert _processes_that_mention(tmp_path) == []

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from automation import worker_command
 from config.lanes import LANES
 from config.servers.children import Child, Program
 from config.servers.guard import Guard, find_descendants
@@ -102,15 +103,16 @@ class Processes:
     ) -> TestedProcess:
         """This will start a worker of `lanes` and return when it consumes (or at once without `wait`)."""
         name = f"worker{len(self._started)}"
-        worker = self._start(
-            name=name,
-            args=[
-                *("-m", "config.worker", "-Q", ",".join(lanes), "-c", str(concurrency)),
-                *("-n", f"{name}-{os.getpid()}@localhost", "-l", "INFO"),
-                *("--without-gossip", "--without-mingle"),
-            ],
-            env=env,
-        )
+        args = worker_command.worker(lanes=lanes, processes=concurrency, name=f"{name}-{os.getpid()}@localhost")
+        worker = self._start(name=name, args=args, env=env)
+        if wait:
+            worker.wait_for_log(_WORKER_READY)
+        return worker
+
+    def start_io_worker(self, *, env: Mapping[str, str] | None = None, wait: bool = True) -> TestedProcess:
+        """This will start an I/O worker and return when it consumes (or at once without `wait`)."""
+        name = f"io{len(self._started)}"
+        worker = self._start(name=name, args=worker_command.io_worker(name=f"{name}-{os.getpid()}@localhost"), env=env)
         if wait:
             worker.wait_for_log(_WORKER_READY)
         return worker

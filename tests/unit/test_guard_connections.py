@@ -1,19 +1,22 @@
 """How the guard resolves, checks and pins, with a resolver that the test controls."""
 
+import asyncio
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from ipaddress import ip_address
+from typing import Any, Protocol
 
 import httpcore2
 import pytest
 
-from integrations import guard
+from integrations import guard, guard_async
 from integrations.errors import Refused
 from integrations.guard import GuardedBackend
 
 Names = dict[str, list[str]]
+Connect = Callable[..., "Stream"]
 
 
 @pytest.fixture
@@ -33,6 +36,40 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Names:
     return known
 
 
+class Stream(Protocol):
+    """What the tests want of a connected socket."""
+
+    def get_extra_info(self, info: str) -> Any:  # Any: the signature of httpcore2
+        """This will tell what the socket knows about itself."""
+
+
+@pytest.fixture(params=["blocking", "async"])
+def connect(request: pytest.FixtureRequest) -> Iterator[Connect]:
+    """This will connect through the guard, in both of its ways."""
+    if request.param == "blocking":
+        opened: list[httpcore2.NetworkStream] = []
+
+        def connect_blocking(host: str, port: int, *, allow_private: bool) -> Stream:
+            opened.append(GuardedBackend(allow_private=allow_private).connect_tcp(host, port))
+            return opened[-1]
+
+        yield connect_blocking
+        for stream in opened:
+            stream.close()
+        return
+    opened_async: list[httpcore2.AsyncNetworkStream] = []
+
+    def connect_async(host: str, port: int, *, allow_private: bool) -> Stream:
+        backend = guard_async.GuardedBackend(allow_private=allow_private)
+        opened_async.append(runner.run(backend.connect_tcp(host, port)))
+        return opened_async[-1]
+
+    with asyncio.Runner() as runner:
+        yield connect_async
+        for late_stream in opened_async:
+            runner.run(late_stream.aclose())
+
+
 @pytest.fixture
 def listener() -> Iterator[socket.socket]:
     """This will be a socket that accepts connections on loopback."""
@@ -40,36 +77,36 @@ def listener() -> Iterator[socket.socket]:
         yield server
 
 
-def test_connect_refuses_a_name_with_one_private_address_among_public_ones(names: Names) -> None:
+def test_connect_refuses_a_name_with_one_private_address_among_public_ones(connect: Connect, names: Names) -> None:
     names["shop.example"] = ["93.184.216.34", "10.0.0.7"]
 
     with pytest.raises(Refused) as refusal:
-        GuardedBackend(allow_private=False).connect_tcp("shop.example", 443)
+        connect("shop.example", 443, allow_private=False)
 
     assert refusal.value.evidence == {"host": "shop.example", "address": "10.0.0.7", "reach": "private"}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "::1", "169.254.169.254"])
-def test_connect_refuses_an_address_written_as_host(host: str) -> None:
+def test_connect_refuses_an_address_written_as_host(connect: Connect, host: str) -> None:
     with pytest.raises(Refused):
-        GuardedBackend(allow_private=False).connect_tcp(host, 80)
+        connect(host, 80, allow_private=False)
 
 
 @pytest.mark.parametrize("host", ["127.1", "0x7f000001", "2130706433", "localhost"])
-def test_connect_refuses_every_spelling_of_loopback(host: str) -> None:
+def test_connect_refuses_every_spelling_of_loopback(connect: Connect, host: str) -> None:
     with pytest.raises(Refused, match=r"127\.0\.0\.1|::1"):
-        GuardedBackend(allow_private=False).connect_tcp(host, 80)
+        connect(host, 80, allow_private=False)
 
 
-def test_connect_refuses_metadata_even_where_private_addresses_are_allowed(names: Names) -> None:
+def test_connect_refuses_metadata_even_where_private_addresses_are_allowed(connect: Connect, names: Names) -> None:
     names["intern.example"] = ["169.254.169.254"]
 
     with pytest.raises(Refused, match="no connection may reach it"):
-        GuardedBackend(allow_private=True).connect_tcp("intern.example", 80)
+        connect("intern.example", 80, allow_private=True)
 
 
 def test_connect_goes_to_the_checked_address_when_the_name_changes_it_in_between(
-    names: Names, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, names: Names, listener: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names["shop.example"] = ["127.0.0.1"]
     checked = guard.check
@@ -80,24 +117,24 @@ def test_connect_goes_to_the_checked_address_when_the_name_changes_it_in_between
 
     monkeypatch.setattr(guard, "check", rebind)
 
-    stream = GuardedBackend(allow_private=True).connect_tcp("shop.example", listener.getsockname()[1])
+    stream = connect("shop.example", listener.getsockname()[1], allow_private=True)
 
     assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
-    stream.close()
 
 
-def test_connect_tries_the_next_address_when_one_does_not_answer(names: Names, listener: socket.socket) -> None:
+def test_connect_tries_the_next_address_when_one_does_not_answer(
+    connect: Connect, names: Names, listener: socket.socket
+) -> None:
     names["shop.example"] = ["127.0.0.99", "127.0.0.1"]
 
-    stream = GuardedBackend(allow_private=True).connect_tcp("shop.example", listener.getsockname()[1])
+    stream = connect("shop.example", listener.getsockname()[1], allow_private=True)
 
     assert stream.get_extra_info("server_addr")[0] == "127.0.0.1"
-    stream.close()
 
 
-def test_connect_says_when_a_name_has_no_address(names: Names) -> None:
+def test_connect_says_when_a_name_has_no_address(connect: Connect, names: Names) -> None:
     with pytest.raises(httpcore2.ConnectError, match=r"nowhere\.example has no address"):
-        GuardedBackend(allow_private=False).connect_tcp("nowhere.example", 80)
+        connect("nowhere.example", 80, allow_private=False)
 
 
 def test_resolve_gives_up_in_time_when_the_resolver_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,3 +177,41 @@ def test_stream_refuses_to_go_on_after_the_deadline(
         act(stream)
 
     stream.close()
+
+
+def test_names_are_asked_for_once_however_many_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    answer = threading.Event()
+
+    def look_up(host: str, *_: object, **__: object) -> list[object]:
+        asked.append(host)
+        answer.wait(timeout=10)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 80))]
+
+    async def resolve_often() -> object:
+        resolver = guard_async.Resolver()
+        calls = [resolver.resolve(host="shop.example", port=80, timeout_s=5) for _ in range(50)]
+        waiting = asyncio.gather(*calls)
+        await asyncio.sleep(0)
+        answer.set()
+        return await waiting
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+
+    assert asyncio.run(resolve_often()) == [[ip_address("93.184.216.34")]] * 50
+    assert asked == ["shop.example"]
+
+
+def test_names_that_are_late_fail_in_time_on_the_event_loop_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = threading.Event()
+
+    def hang(*_: object, **__: object) -> list[object]:
+        answer.wait(timeout=10)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+
+    with pytest.raises(httpcore2.ConnectTimeout):
+        asyncio.run(guard_async.Resolver().resolve(host="slow.example", port=80, timeout_s=0.05))
+
+    answer.set()

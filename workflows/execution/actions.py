@@ -35,30 +35,53 @@ class Call:
     connection: str | None
     context: StepContext
 
+    @property
+    def arguments(self) -> Mapping[str, JsonValue]:
+        """This will give what a Python function is called with."""
+        args = self.inputs.get("args")
+        return args if isinstance(args, Mapping) else {}
+
+    @property
+    def outside_context(self) -> CallContext:
+        """This will say to an adapter whom it serves."""
+        return CallContext(
+            idempotency_key=self.context.idempotency_key,
+            timeout_s=self.context.timeout_s,
+            attempt=self.context.attempt,
+            run_id=self.context.run_id,
+            step=self.context.step,
+            correlation_id=self.context.correlation_id,
+        )
+
 
 def perform(call: Call) -> Outcome:
     """This will perform one attempt; whatever happens becomes an outcome, except the end of the process."""
     try:
         output = _dispatch(call)
-    except CallFailed as failure:
+    except (StepTimeout, Exception) as error:  # noqa: BLE001  the border to other people's code
+        return ended(call, error=error)
+    return sized_output(output, payload=call.inputs)
+
+
+def ended(call: Call, *, error: BaseException) -> Failed | Postponed:
+    """This will say what an error of an attempt means."""
+    if isinstance(error, CallPostponed):
+        return Postponed(reason=WaitReason(error.reason), object=error.object_name, delay_s=error.delay_s)
+    if isinstance(error, CallFailed):
         return Failed(
-            kind=FailureKind(failure.kind),
-            message=readable(failure.message),
-            evidence=_evidence(failure),
-            requested_delay_s=failure.retry_after_s,
-            is_repeatable=failure.repeatable,
+            kind=FailureKind(error.kind),
+            message=readable(error.message),
+            evidence=_evidence(error),
+            requested_delay_s=error.retry_after_s,
+            is_repeatable=error.repeatable,
             payload=call.inputs,
         )
-    except CallPostponed as pause:
-        return Postponed(reason=WaitReason(pause.reason), object=pause.object_name, delay_s=pause.delay_s)
-    except StepTimeout:
+    if isinstance(error, StepTimeout):
         message = f"did not end within its timeout of {call.context.timeout_s:g} s"
         return Failed(kind=FailureKind.TIMEOUT, message=message, payload=call.inputs)
-    except Exception as error:  # the border to other people's code: every error becomes an outcome
-        log.warning("step_raised", step=call.context.step, run_id=call.context.run_id, exc_info=error)
-        message = f"{type(error).__name__}: {error}"
-        return Failed(kind=FailureKind.ERROR, message=readable(message[:2000]), payload=call.inputs)
-    return sized_output(output, payload=call.inputs)
+    log.warning("step_raised", step=call.context.step, run_id=call.context.run_id, exc_info=error)
+    message = f"{type(error).__name__}: {error}"
+    return Failed(kind=FailureKind.ERROR, message=readable(message[:2000]), payload=call.inputs)
 
 
 def sized_output(output: object, *, payload: JsonValue) -> Outcome:
@@ -99,22 +122,15 @@ def _dispatch(call: Call) -> object:
         return call.inputs
     if call.uses == "python":
         return _call_function(call)
-    context = CallContext(
-        idempotency_key=call.context.idempotency_key,
-        timeout_s=call.context.timeout_s,
-        attempt=call.context.attempt,
-        run_id=call.context.run_id,
-        step=call.context.step,
-        correlation_id=call.context.correlation_id,
+    return integrations.call(
+        uses=call.uses, inputs=call.inputs, connection=call.connection, context=call.outside_context
     )
-    return integrations.call(uses=call.uses, inputs=call.inputs, connection=call.connection, context=context)
 
 
 def _call_function(call: Call) -> object:
     function = registry.find(str(call.inputs["call"]))
-    args = call.inputs.get("args")
     with time_limit(call.context.timeout_s):
-        result = function.invoke(args if isinstance(args, Mapping) else {}, context=call.context)
+        result = function.invoke(call.arguments, context=call.context)
         if inspect.iscoroutine(result):
             return _run(result, timeout_s=call.context.timeout_s)
         return result

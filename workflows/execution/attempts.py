@@ -1,5 +1,6 @@
 """One attempt of the step a cursor stands at: its expressions, its call, its outcome; it commits nothing."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import datetime
@@ -11,9 +12,10 @@ from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed, Outcome, Skipped
 from workflows.core.states import FailureKind
 from workflows.core.storable import readable
-from workflows.execution import actions
+from workflows.execution import actions, async_actions
 from workflows.execution.actions import Call
 from workflows.execution.cursor import Cursor
+from workflows.execution.function_threads import FunctionThreads
 from workflows.execution.leases import keeper
 from workflows.expressions import ExpressionFailed
 from workflows.store import HeldItem
@@ -21,6 +23,38 @@ from workflows.store import HeldItem
 
 def attempt_step(cursor: Cursor, *, now: datetime) -> Outcome:
     """This will perform one attempt of the current step, or skip it when its `if` is false."""
+    prepared = _prepared_step(cursor, now=now)
+    return _perform(cursor, prepared) if isinstance(prepared, Call) else prepared
+
+
+def attempt_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Outcome:
+    """This will perform one attempt for one item of the current `for_each`."""
+    prepared = _prepared_item(cursor, item=item, now=now)
+    return _perform(cursor, prepared) if isinstance(prepared, Call) else prepared
+
+
+async def await_step(cursor: Cursor, *, now: datetime, threads: FunctionThreads) -> Outcome:
+    """This will do what `attempt_step` does, on an event loop.
+
+    What somebody edited is read from the database, in the loop's default executor.
+    """
+    if cursor.claim.round:
+        prepared = await asyncio.to_thread(_prepared_step, cursor, now=now)
+    else:
+        prepared = _prepared_step(cursor, now=now)
+    return await _await(cursor, prepared, threads=threads) if isinstance(prepared, Call) else prepared
+
+
+async def await_item(cursor: Cursor, *, item: HeldItem, now: datetime, threads: FunctionThreads) -> Outcome:
+    """This will do what `attempt_item` does, on an event loop; see `await_step`."""
+    if item.round:
+        prepared = await asyncio.to_thread(_prepared_item, cursor, item=item, now=now)
+    else:
+        prepared = _prepared_item(cursor, item=item, now=now)
+    return await _await(cursor, prepared, threads=threads) if isinstance(prepared, Call) else prepared
+
+
+def _prepared_step(cursor: Cursor, *, now: datetime) -> Call | Outcome:
     program = cursor.current
     try:
         if program.condition is not None and not program.condition.evaluate(cursor.context):
@@ -28,16 +62,15 @@ def attempt_step(cursor: Cursor, *, now: datetime) -> Outcome:
         inputs = inputs_of(cursor)
     except ExpressionFailed as failure:
         return _refused(failure)
-    return _perform(cursor, inputs=inputs, index=None, attempt=cursor.attempt, now=now)
+    return _call(cursor, inputs=inputs, index=None, attempt=cursor.attempt, now=now)
 
 
-def attempt_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Outcome:
-    """This will perform one attempt for one item of the current `for_each`."""
+def _prepared_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Call | Outcome:
     try:
         inputs = inputs_of(cursor, item=item)
     except ExpressionFailed as failure:
         return _refused(failure)
-    return _perform(cursor, inputs=inputs, index=item.index, attempt=item.attempt, now=now)
+    return _call(cursor, inputs=inputs, index=item.index, attempt=item.attempt, now=now)
 
 
 def inputs_of(cursor: Cursor, *, item: HeldItem | None = None) -> JsonValue:
@@ -55,16 +88,24 @@ def inputs_of(cursor: Cursor, *, item: HeldItem | None = None) -> JsonValue:
     return cursor.current.inputs.evaluate(context)
 
 
-def _perform(cursor: Cursor, *, inputs: JsonValue, index: int | None, attempt: int, now: datetime) -> Outcome:
+def _call(cursor: Cursor, *, inputs: JsonValue, index: int | None, attempt: int, now: datetime) -> Call:
     step = cursor.step
     context = cursor.step_context(now=now, index=index, attempt=attempt)
-    call = Call(uses=step.uses, inputs=_mapping(inputs), connection=step.connection, context=context)
-    keeper.expect_end_within(context.timeout_s)
+    return Call(uses=step.uses, inputs=_mapping(inputs), connection=step.connection, context=context)
+
+
+def _perform(cursor: Cursor, call: Call) -> Outcome:
+    keeper.expect_end_within(call.context.timeout_s)
     try:
-        with _told(cursor, attempt=attempt):
+        with _told(cursor, attempt=call.context.attempt):
             return actions.perform(call)
     finally:
         keeper.expect_end_within(None)
+
+
+async def _await(cursor: Cursor, call: Call, *, threads: FunctionThreads) -> Outcome:
+    with _told(cursor, attempt=call.context.attempt):
+        return await async_actions.perform(call, threads=threads)
 
 
 @contextlib.contextmanager

@@ -34,8 +34,8 @@ _LOOK_BACK_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class _Result:
-    """How one attempt of an item ended. `delay_s` is set when there is another one."""
+class Result:
+    """How one attempt of an item ended, not committed yet. `delay_s` is set when there is another one."""
 
     item: HeldItem
     outcome: Outcome
@@ -45,19 +45,19 @@ class _Result:
 
     @property
     def failure(self) -> Failed | None:
+        """This will give its failure, if it is one."""
         return self.outcome if isinstance(self.outcome, Failed) else None
 
 
 def work(cursor: Cursor, *, turn: Turn) -> Sequence[Cursor]:
     """This will pull items until none is left or its turn is over; gives the cursors that go on."""
-    if cursor.claim.slot == 0 and not fanout.is_open(cursor):
-        ended = fanout.open_items(cursor)
-        if ended is not None:
-            return ended
-    items = _inherited(cursor)
+    over = begin(cursor)
+    if over is not None:
+        return over
+    items = inherited(cursor)
     limit = 4
     look_back_at = 0.0
-    while items or (items := _take(cursor, limit=limit, is_looking_back=time.monotonic() > look_back_at)):
+    while items or (items := take(cursor, limit=limit, is_looking_back=time.monotonic() > look_back_at)):
         began = time.monotonic()
         if began > look_back_at:
             look_back_at = began + _LOOK_BACK_S
@@ -68,8 +68,15 @@ def work(cursor: Cursor, *, turn: Turn) -> Sequence[Cursor]:
     return fanout.end_puller(cursor)
 
 
-def _take(cursor: Cursor, *, limit: int, is_looking_back: bool) -> Sequence[HeldItem]:
-    """Take items: every now and then those first whose next attempt is due, and at the end always."""
+def begin(cursor: Cursor) -> Sequence[Cursor] | None:
+    """This will open the `for_each` if nobody has; None: there may be items to pull."""
+    if cursor.claim.slot == 0 and not fanout.is_open(cursor):
+        return fanout.open_items(cursor)
+    return None
+
+
+def take(cursor: Cursor, *, limit: int, is_looking_back: bool) -> Sequence[HeldItem]:
+    """This will take items: every now and then those first whose next attempt is due, and at the end always."""
     claim, step = cursor.claim, cursor.step
     if is_looking_back and (waiting := _take_waiting(cursor, limit=limit)):
         return waiting
@@ -84,8 +91,8 @@ def _take_waiting(cursor: Cursor, *, limit: int) -> Sequence[HeldItem]:
     )
 
 
-def _inherited(cursor: Cursor) -> Sequence[HeldItem]:
-    """The items that this activation held when it was last given back or lost.
+def inherited(cursor: Cursor) -> Sequence[HeldItem]:
+    """This will give the items that this activation held when it was last given back or lost.
 
     A loss costs the first of them an attempt: it was under way. The others had not begun, or were quick ones that
     share commits and may be repeated.
@@ -105,7 +112,7 @@ def _inherited(cursor: Cursor) -> Sequence[HeldItem]:
     lost, *others = held
     now = timezone.now()
     loss = losses.loss_of(cursor, item=lost)
-    _commit(cursor, results=[_ended(cursor, item=lost, outcome=loss, started_at=now, ended_at=now)])
+    commit(cursor, results=[ended(cursor, item=lost, outcome=loss, started_at=now, ended_at=now)])
     return others
 
 
@@ -116,23 +123,26 @@ def _next_limit(*, items: int, seconds: float) -> int:
 
 def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], turn: Turn) -> bool:
     """Attempt items and commit their results; False when the lease is lost, or was given back for others' sake."""
-    results: list[_Result] = []
+    results: list[Result] = []
     oldest = time.monotonic()
     share_s = _SHARE_S if _may_share(cursor, items=items) else 0.0
     for position, item in enumerate(items):
         if not keeper.is_held(cursor.claim):
             if results:
-                _discard(cursor, results=results)
+                discard(cursor, results=results)
             return False
         result = _attempt(cursor, item=item)
         if isinstance(result.outcome, Postponed):
-            return _postpone(cursor, results=results, pause=result.outcome)
+            if results:
+                commit(cursor, results=results)
+            postpone(cursor, pause=result.outcome)
+            return False
         results.append(result)
         now = time.monotonic()
         is_final = position == len(items) - 1
         if is_final or now - oldest > share_s:
-            if not _commit(cursor, results=results):
-                _discard(cursor, results=results)
+            if not commit(cursor, results=results):
+                discard(cursor, results=results)
                 return False
             results = []
             oldest = time.monotonic()
@@ -142,15 +152,13 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], turn: Turn) -> bool:
     return True
 
 
-def _postpone(cursor: Cursor, *, results: Sequence[_Result], pause: Postponed) -> bool:
-    """Put the puller aside with the items it holds: what one of them has no room for, the next has none for either."""
-    if results:
-        _commit(cursor, results=results)
+def postpone(cursor: Cursor, *, pause: Postponed) -> None:
+    """This will put the puller aside with the items it holds: where one has no room, the next has none either."""
     store.postpone(holds=[cursor.postponed(pause)])
-    return False
 
 
-def _discard(cursor: Cursor, *, results: Sequence[_Result]) -> None:
+def discard(cursor: Cursor, *, results: Sequence[Result]) -> None:
+    """This will note results that came to nothing, because the lease is lost."""
     frontier.note_discarded(cursor, state=StepState.SUCCEEDED, at=results[-1].ended_at)
 
 
@@ -165,13 +173,14 @@ def _may_share(cursor: Cursor, *, items: Sequence[HeldItem]) -> bool:
     )
 
 
-def _attempt(cursor: Cursor, *, item: HeldItem) -> _Result:
+def _attempt(cursor: Cursor, *, item: HeldItem) -> Result:
     started_at = timezone.now()
     outcome = attempts.attempt_item(cursor, item=item, now=started_at)
-    return _ended(cursor, item=item, outcome=outcome, started_at=started_at, ended_at=timezone.now())
+    return ended(cursor, item=item, outcome=outcome, started_at=started_at, ended_at=timezone.now())
 
 
-def _ended(cursor: Cursor, *, item: HeldItem, outcome: Outcome, started_at: datetime, ended_at: datetime) -> _Result:
+def ended(cursor: Cursor, *, item: HeldItem, outcome: Outcome, started_at: datetime, ended_at: datetime) -> Result:
+    """This will say how an attempt of an item ended, and whether there is another one."""
     delay_s = None
     if isinstance(outcome, Failed) and outcome.is_repeatable:
         delay_s = retry.next_delay_s(
@@ -183,10 +192,11 @@ def _ended(cursor: Cursor, *, item: HeldItem, outcome: Outcome, started_at: date
             requested_s=outcome.requested_delay_s,
             dice=random.random,
         )
-    return _Result(item=item, outcome=outcome, delay_s=delay_s, started_at=started_at, ended_at=ended_at)
+    return Result(item=item, outcome=outcome, delay_s=delay_s, started_at=started_at, ended_at=ended_at)
 
 
-def _commit(cursor: Cursor, *, results: Sequence[_Result]) -> bool:
+def commit(cursor: Cursor, *, results: Sequence[Result]) -> bool:
+    """This will store results; False when the lease is lost and nothing changed."""
     if all(result.failure is None and not result.item.round for result in results):
         return _end_items(cursor, results=results)
     with transaction.atomic():
@@ -201,7 +211,7 @@ def _commit(cursor: Cursor, *, results: Sequence[_Result]) -> bool:
     return True
 
 
-def _end_items(cursor: Cursor, *, results: Sequence[_Result]) -> bool:
+def _end_items(cursor: Cursor, *, results: Sequence[Result]) -> bool:
     return store.end_items(
         run_id=cursor.claim.run_id,
         step=cursor.step.id,
@@ -211,7 +221,7 @@ def _end_items(cursor: Cursor, *, results: Sequence[_Result]) -> bool:
     )
 
 
-def _note_failures(cursor: Cursor, *, results: Sequence[_Result]) -> None:
+def _note_failures(cursor: Cursor, *, results: Sequence[Result]) -> None:
     deaths: list[Death] = []
     for result in results:
         failure, item = result.failure, result.item
@@ -246,7 +256,7 @@ def _note_failures(cursor: Cursor, *, results: Sequence[_Result]) -> None:
         dead_letters.bury(cursor, deaths)
 
 
-def _row(result: _Result) -> ItemRow:
+def _row(result: Result) -> ItemRow:
     outcome, failure = result.outcome, result.failure
     if failure is None:
         state = ItemState.SUCCEEDED
@@ -265,7 +275,7 @@ def _row(result: _Result) -> ItemRow:
     }
 
 
-def _events(cursor: Cursor, *, results: Sequence[_Result]) -> list[EncodedEvent]:
+def _events(cursor: Cursor, *, results: Sequence[Result]) -> list[EncodedEvent]:
     events: list[EncodedEvent] = []
     done = [result for result in results if result.failure is None]
     if done:

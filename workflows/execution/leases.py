@@ -9,13 +9,15 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import structlog
 from django.conf import settings
-from django.db import connection
+from django.db import connection, transaction
+from django.db.models.functions import Now
 
-from workflows import store
+from workflows import statements, store
+from workflows.models import Activation
 from workflows.store import Claim, HoldRow
 
 log = structlog.get_logger(__name__)
@@ -27,14 +29,27 @@ def owner_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
+def expire(holds: Sequence[HoldRow]) -> None:
+    """This will make leases of this process run out now: their attempts count as lost and are due at once."""
+    ours = Activation.objects.filter(id__in=[hold["id"] for hold in holds], owner=owner_name())
+    with transaction.atomic():
+        ours.update(due_at=Now())
+        statements.run("notify", {})
+
+
 class LeaseKeeper:
-    """The leases that this process holds now. One per process; safe to use from its main thread."""
+    """The leases that this process holds now. One per process; safe to use from all its threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._held: dict[int, tuple[HoldRow, float]] = {}
         self._kill_at: float | None = None
         self._thread: threading.Thread | None = None
+        self._on_loss: Callable[[Sequence[HoldRow]], None] | None = None
+
+    def tell_losses(self, on_loss: Callable[[Sequence[HoldRow]], None] | None) -> None:
+        """This will have losses told, in the keeper's thread: the run was ended, or somebody else has the lease."""
+        self._on_loss = on_loss
 
     def hold(self, claims: Sequence[Claim], *, since: float) -> None:
         """This will keep the leases of `claims` alive until they are dropped.
@@ -43,10 +58,18 @@ class LeaseKeeper:
         """
         with self._lock:
             for claim in claims:
-                self._held.setdefault(claim.id, ({"id": claim.id, "epoch": claim.epoch}, since))
-        if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
-            self._thread.start()
+                if not self._is_held(claim.id, epoch=claim.epoch):
+                    self._held[claim.id] = ({"id": claim.id, "epoch": claim.epoch}, since)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._keep, name="leases", daemon=True)
+                self._thread.start()
+
+    def drop(self, holds: Sequence[HoldRow]) -> None:
+        """This will stop renewing these; an activation that was leased anew meanwhile is kept."""
+        with self._lock:
+            for hold in holds:
+                if self._is_held(hold["id"], epoch=hold["epoch"]):
+                    del self._held[hold["id"]]
 
     def drop_all(self) -> None:
         """This will stop renewing: the rows have ended, or were given back."""
@@ -59,9 +82,7 @@ class LeaseKeeper:
         The database is asked only when the lease may have run out unnoticed: in a process that was stopped, or that
         waited long for the database.
         """
-        with self._lock:
-            hold, since = self._held.get(claim.id, (None, 0.0))
-        if hold is not None and hold["epoch"] == claim.epoch and time.monotonic() - since < settings.LEASE_S:
+        if self.is_surely_held(claim):
             return True
         now = time.monotonic()
         own: HoldRow = {"id": claim.id, "epoch": claim.epoch}
@@ -69,8 +90,16 @@ class LeaseKeeper:
             log.warning("lease_lost_unnoticed", run_id=str(claim.run_id), segment=claim.segment)
             return False
         with self._lock:
-            self._held[claim.id] = (own, now)
+            held = self._held.get(claim.id)
+            if held is None or held[0]["epoch"] <= claim.epoch:
+                self._held[claim.id] = (own, now)
         return True
+
+    def is_surely_held(self, claim: Claim) -> bool:
+        """This will tell, without a look at the database, whether a lease cannot have run out."""
+        with self._lock:
+            hold, since = self._held.get(claim.id, (None, 0.0))
+        return hold is not None and hold["epoch"] == claim.epoch and time.monotonic() - since < settings.LEASE_S
 
     def expect_end_within(self, seconds: float | None) -> None:
         """This will have the process killed when the step that begins now is not over long after `seconds`."""
@@ -104,11 +133,18 @@ class LeaseKeeper:
             connection.close()
             return
         with self._lock:
-            for hold in old:
-                if hold["id"] in kept and hold["id"] in self._held:
-                    self._held[hold["id"]] = (hold, now)
-                else:
-                    self._held.pop(hold["id"], None)
+            ours = [hold for hold in old if self._is_held(hold["id"], epoch=hold["epoch"])]
+            lost = [hold for hold in ours if hold["id"] not in kept]
+            for hold in ours:
+                self._held[hold["id"]] = (hold, now)
+            for hold in lost:
+                del self._held[hold["id"]]
+        if lost and self._on_loss is not None:
+            self._on_loss(lost)
+
+    def _is_held(self, activation_id: int, *, epoch: int) -> bool:
+        held = self._held.get(activation_id)
+        return held is not None and held[0]["epoch"] == epoch
 
 
 keeper = LeaseKeeper()

@@ -11,13 +11,13 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.utils import timezone
 
-from workflows import plans, store
-from workflows.execution import attempts, fanout, items, line, losses, pace, settlement
-from workflows.execution.cursor import Cursor, open_cursor
+from workflows import store
+from workflows.execution import admitting, attempts, items, line, pace, settlement
+from workflows.execution.cursor import Cursor
 from workflows.execution.leases import keeper, owner_name
 from workflows.execution.settlement import Ended
 from workflows.execution.turn import Turn
-from workflows.store import ActivationRef, Claim
+from workflows.store import ActivationRef
 
 _SHARE_S = 0.005
 
@@ -46,32 +46,13 @@ def execute(refs: Sequence[ActivationRef], *, carries: frozenset[int] = frozense
     shift = _Shift(turn=Turn(seconds=settings.SHIFT_S, rank=rank))
     try:
         for claim in claims:
-            _admit(shift, claim=claim, owner=owner, carries=carries)
+            cursors = admitting.admit(claim, owner=owner, carries=carries, now=timezone.now())
+            _go_on(shift, cursors, since=began)
         while shift.waiting:
             _round(shift)
     finally:
         keeper.drop_all()
     return len(claims)
-
-
-def _admit(shift: _Shift, *, claim: Claim, owner: str, carries: frozenset[int]) -> None:
-    """Place a cursor; what a lost attempt costs is settled first."""
-    now = timezone.now()
-    program = plans.program_of(claim.version_id)
-    cursor = open_cursor(claim, program=program, now=now, owner=owner, carries=carries)
-    if claim.was_lost and not _holds_items(cursor):
-        loss = losses.loss_of(cursor)
-        if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
-            _settle(shift, [Ended(cursor, loss, now)])
-            return
-        if not losses.note_loss(cursor, now=now):
-            return
-    shift.waiting.append(cursor)
-
-
-def _holds_items(cursor: Cursor) -> bool:
-    """A puller loses items, and settles that itself; a `for_each` that was not open yet is lost as a step."""
-    return cursor.segment.is_map and (cursor.claim.slot > 0 or fanout.is_open(cursor))
 
 
 def _round(shift: _Shift) -> None:

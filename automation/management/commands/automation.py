@@ -10,11 +10,11 @@ from django.db import OperationalError
 from rich.console import Console
 
 from automation.errors import AutomationError
-from automation.management import dead_letters, incidents, limits, publishing, runs, scheduler, tokens, trail
+from automation.management import dead_letters, incidents, limits, publishing, runs, scheduler, tokens, trail, worker
 from automation.management.subcommand import Parser, bad_input
 from workflows.errors import WorkflowError
 
-_GROUPS = (publishing, runs, dead_letters, incidents, limits, tokens, trail, scheduler)
+_GROUPS = (publishing, runs, dead_letters, incidents, limits, tokens, trail, scheduler, worker)
 _FILE_WIDTH = 240
 """Columns of a table that is written to a file or a pipe."""
 

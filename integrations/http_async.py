@@ -1,0 +1,64 @@
+"""`integrations.http` for an event loop: the same request, guard and verdicts; it never blocks the loop.
+
+Each event loop has pools of its own. How many requests are open at once is bounded by whoever runs the loop.
+"""
+
+import asyncio
+from weakref import WeakKeyDictionary
+
+import httpcore2
+import httpx2
+
+from integrations import guard_async, http_exchange
+from integrations.http_exchange import KEEPALIVE_S, Outgoing, Reading, Response, judged
+
+_MAX_IDLE = 100
+
+
+async def send(outgoing: Outgoing) -> Response:
+    """This will send one request and return the complete answer, whatever its status. Raises as `judged` does."""
+    with judged(outgoing):
+        limits = outgoing.limits
+        response = await _transport(allow_private=limits.allow_private).handle_async_request(outgoing.request())
+        try:
+            reading = Reading(response, limit=limits.max_response_bytes)
+            async for chunk in response.aiter_raw():
+                reading.take(chunk)
+        finally:
+            await response.aclose()
+        return reading.end()
+
+
+class GuardedTransport(httpx2.AsyncHTTPTransport):
+    """The transport of httpx2 on a pool whose every socket passes the guard."""
+
+    def __init__(self, *, allow_private: bool) -> None:
+        context = http_exchange.ssl_context()
+        super().__init__(verify=context)
+        # httpx2 has no parameter for it; httpcore2 documents `network_backend`.
+        self._pool = httpcore2.AsyncConnectionPool(
+            ssl_context=context,
+            max_connections=None,
+            max_keepalive_connections=_MAX_IDLE,
+            keepalive_expiry=KEEPALIVE_S,
+            network_backend=guard_async.GuardedBackend(allow_private=allow_private),
+        )
+
+
+_transports: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, GuardedTransport]] = WeakKeyDictionary()
+"""The pools of each loop, by whether they may reach private addresses."""
+
+
+def _transport(*, allow_private: bool) -> GuardedTransport:
+    pools = _transports.setdefault(asyncio.get_running_loop(), {})
+    transport = pools.get(allow_private)
+    if transport is None:
+        transport = pools[allow_private] = GuardedTransport(allow_private=allow_private)
+    return transport
+
+
+async def close_connections() -> None:
+    """This will close all connections of the running loop; the next call opens its own."""
+    pools = _transports.pop(asyncio.get_running_loop(), {})
+    for transport in pools.values():
+        await transport.aclose()

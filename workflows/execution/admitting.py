@@ -1,0 +1,28 @@
+"""Places a cursor at what was claimed, and settles first what a lost attempt costs; it performs no step."""
+
+from collections.abc import Sequence, Set
+from datetime import datetime
+
+from workflows import plans
+from workflows.execution import fanout, losses, settlement
+from workflows.execution.cursor import Cursor, open_cursor
+from workflows.execution.settlement import Ended
+from workflows.store import Claim
+
+
+def admit(claim: Claim, *, owner: str, carries: Set[int], now: datetime) -> Sequence[Cursor]:
+    """This will give the cursors to go on with: none where nothing follows the loss, or it was lost again."""
+    program = plans.program_of(claim.version_id)
+    cursor = open_cursor(claim, program=program, now=now, owner=owner, carries=frozenset(carries))
+    if claim.was_lost and not _holds_items(cursor):
+        loss = losses.loss_of(cursor)
+        if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
+            return settlement.settle([Ended(cursor, loss, now)])
+        if not losses.note_loss(cursor, now=now):
+            return ()
+    return (cursor,)
+
+
+def _holds_items(cursor: Cursor) -> bool:
+    """A puller loses items, and settles that itself; a `for_each` that was not open yet is lost as a step."""
+    return cursor.segment.is_map and (cursor.claim.slot > 0 or fanout.is_open(cursor))
