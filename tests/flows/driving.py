@@ -66,8 +66,17 @@ def work(*run_ids: UUID, is_patient: bool = True) -> None:
         refs = claimable(*run_ids)
         if not refs:
             return
-        shift.execute(refs)
+        for batch in _messages(refs):
+            shift.execute(batch)
     raise AssertionError(f"still not done after {_MAX_ROUNDS} wake-ups: {run_ids}")
+
+
+def _messages(refs: Sequence[ActivationRef]) -> Sequence[Sequence[ActivationRef]]:
+    """What was lost goes alone, as the dispatcher sends it; the rest shares a wake-up."""
+    rows = Activation.objects.filter(run_id__in={ref.run_id for ref in refs}).exclude(owner="")
+    lost = {ActivationRef(*row) for row in rows.values_list("run_id", "segment", "slot")}
+    shared = [ref for ref in refs if ref not in lost]
+    return [*([ref] for ref in refs if ref in lost), *([shared] if shared else [])]
 
 
 def claimable(*run_ids: UUID) -> Sequence[ActivationRef]:

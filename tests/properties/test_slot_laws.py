@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.flows import driving
 from tests.flows.driving import TESTER, call, claimable, publish, start, work
 from workflows import limit_store, operations, store
 from workflows.core.slots import SlotState, fit
@@ -92,7 +93,7 @@ class Line(RuleBasedStateMachine):
                 operations.cancel_run(run_id=run_id, actor=TESTER, now=timezone.now())
             case "lose":
                 Activation.objects.filter(id=hold["id"]).update(due_at=Now())
-                store.take_due(lanes=["default"], limit=500, again_s=60, again_cap_s=60)
+                driving.take_due()
             case _:
                 Activation.objects.filter(id=hold["id"]).update(due_at=Now())
                 shift.execute(claimable(run_id))
