@@ -15,7 +15,7 @@ from tests.flows.driving import AT_ONCE, TESTER, begin, call, publish, start, wo
 from workflows import incident_queries, operations
 from workflows.core.selection import Selection
 from workflows.errors import UnknownIncident
-from workflows.models import DeadLetter, Incident, Run
+from workflows.models import Activation, DeadLetter, Incident, Run
 from workflows.operations import incidents
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -285,7 +285,8 @@ def test_requeue_is_paced_by_due_times_in_the_database(gate: Path) -> None:
 
     requeue_all(workflow, per_second=2.0)
 
-    rows = [run.activations.get() for run in Run.objects.filter(id__in=ids).order_by("id")]
+    letters = DeadLetter.objects.filter(run_id__in=ids).order_by("id")  # runs of one millisecond have no order
+    rows = [Activation.objects.get(run_id=letter.run_id) for letter in letters]
     gaps = [(later.due_at - earlier.due_at).total_seconds() for earlier, later in pairwise(rows)]
     assert rows[0].state == "ready"
     assert {row.state for row in rows[1:]} == {"waiting"}
