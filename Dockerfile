@@ -9,6 +9,7 @@ RUN uv sync --frozen --no-dev
 COPY manage.py ./
 COPY config config
 COPY audit audit
+COPY retention retention
 COPY integrations integrations
 COPY workflows workflows
 COPY automation automation

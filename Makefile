@@ -21,7 +21,7 @@ up: .venv/.runtime ## keep the whole platform running; prints the admin's addres
 
 test: .venv/.dev ## run all tests against private PostgreSQL, RabbitMQ and Redis
 	@$(PY) -m config.install_servers
-	@$(PY) -m config.private_services -- $(PY) -m pytest $(ARGS)
+	@$(PY) -m tests.run $(ARGS)
 
 check: .venv/.dev ## format, lint, types, imports, sizes, migrations, documentation
 	@$(PY) .ci/check.py $(ARGS)

@@ -1,9 +1,20 @@
 """What this app can refuse.
 
 AutomationError
-├── TokenInvalid     a token cannot be created like that
-└── UnknownToken     no token of that name is in force
+├── TokenInvalid       a token cannot be created like that
+├── UnknownToken       no token of that name is in force
+├── ScheduleInvalid    a schedule, calendar or backfill cannot be like that; every problem with its path
+├── UnknownSchedule    there is no such schedule
+├── ScheduleNotYours   what a definition or a periodic task says is changed there
+├── UnknownCalendar    there is no such calendar
+├── CalendarInUse      a schedule names it
+├── UnknownBackfill    there is no such backfill
+└── BackfillEnded      it has ended already
 """
+
+from collections.abc import Sequence
+
+from workflows.core.problems import Problem
 
 
 class AutomationError(Exception):
@@ -25,3 +36,60 @@ class UnknownToken(AutomationError):
     def __init__(self, name: str) -> None:
         super().__init__(f"no token named {name!r} is in force: it was never created, or it is revoked")
         self.name = name
+
+
+class ScheduleInvalid(AutomationError):
+    """A schedule, calendar or backfill cannot be like that; `problems` holds everything that is wrong."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class UnknownSchedule(AutomationError):
+    """There is no such schedule."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(f"there is no schedule {wanted!r}")
+        self.wanted = wanted
+
+
+class ScheduleNotYours(AutomationError):
+    """What a schedule says is written somewhere else."""
+
+    def __init__(self, *, name: str, source: str) -> None:
+        place = "its workflow's definition" if source == "definition" else "its periodic task"
+        super().__init__(f"the schedule {name!r} comes from {place}: change it there")
+        self.name = name
+
+
+class UnknownCalendar(AutomationError):
+    """There is no such calendar."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no calendar {name!r}")
+        self.name = name
+
+
+class CalendarInUse(AutomationError):
+    """A schedule names it."""
+
+    def __init__(self, *, name: str, used_by: str) -> None:
+        super().__init__(f"the calendar {name!r} is named by the schedule {used_by!r}: take it out there first")
+        self.name = name
+
+
+class UnknownBackfill(AutomationError):
+    """There is no such backfill."""
+
+    def __init__(self, backfill_id: int) -> None:
+        super().__init__(f"there is no backfill {backfill_id}")
+        self.backfill_id = backfill_id
+
+
+class BackfillEnded(AutomationError):
+    """It has ended already."""
+
+    def __init__(self, *, backfill_id: int, state: str) -> None:
+        super().__init__(f"backfill {backfill_id} is {state} already")
+        self.backfill_id = backfill_id

@@ -8,7 +8,10 @@ from django.db import models
 from django.db.models import Q
 
 from audit.events import Actor, ActorKind
+from automation.schedule_models import Backfill, DayCalendar, Fire, Schedule
 from workflows.access import Scope
+
+__all__ = ["ApiToken", "Backfill", "DayCalendar", "Fire", "Schedule"]
 
 _NOTED_EVERY = timedelta(minutes=1)
 

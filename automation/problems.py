@@ -16,6 +16,15 @@ from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
+from automation.errors import (
+    BackfillEnded,
+    CalendarInUse,
+    ScheduleInvalid,
+    ScheduleNotYours,
+    UnknownBackfill,
+    UnknownCalendar,
+    UnknownSchedule,
+)
 from workflows import errors
 from workflows.core.problems import DefinitionInvalid, Problem
 
@@ -34,16 +43,29 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.ConcurrencyReached: (409, "concurrency-reached"),
     errors.UnknownRun: (404, "run-unknown"),
     errors.RunEnded: (409, "run-ended"),
+    errors.RunNotEnded: (409, "run-not-ended"),
+    errors.NothingToUndo: (409, "nothing-to-undo"),
     errors.UnknownDeadLetter: (404, "dead-letter-unknown"),
     errors.DeadLetterResolved: (409, "dead-letter-resolved"),
     errors.NotRequeueable: (409, "not-requeueable"),
+    errors.RunUndone: (409, "run-undone"),
+    errors.StillEnding: (409, "run-ending"),
     errors.UnknownIncident: (404, "incident-unknown"),
     errors.UnknownMessage: (404, "message-unknown"),
     errors.MessageResolved: (409, "message-resolved"),
     errors.UnknownLimit: (404, "limit-unknown"),
     errors.LimitInvalid: (422, "limit-invalid"),
     errors.LimitInUse: (409, "limit-in-use"),
+    errors.PauseInvalid: (422, "pause-invalid"),
+    errors.NotPaused: (404, "not-paused"),
     DefinitionInvalid: (422, "definition-invalid"),
+    ScheduleInvalid: (422, "schedule-invalid"),
+    UnknownSchedule: (404, "schedule-unknown"),
+    ScheduleNotYours: (409, "schedule-not-yours"),
+    UnknownCalendar: (404, "calendar-unknown"),
+    CalendarInUse: (409, "calendar-in-use"),
+    UnknownBackfill: (404, "backfill-unknown"),
+    BackfillEnded: (409, "backfill-ended"),
     RequestDataTooBig: (413, "body-too-large"),
     SuspiciousOperation: (400, "request-invalid"),
     OperationalError: (503, "database-away"),
@@ -114,7 +136,7 @@ def _details(error: Exception, *, context: Mapping[str, Any]) -> ProblemDetails 
     if known is None:
         return None
     status, word = _REFUSALS[known]
-    problems = error.problems if isinstance(error, errors.InputInvalid | DefinitionInvalid) else ()
+    problems = error.problems if isinstance(error, errors.InputInvalid | DefinitionInvalid | ScheduleInvalid) else ()
     return ProblemDetails(
         status=status,
         word=word,

@@ -9,6 +9,7 @@ __all__ = ["openapi", "urlpatterns"]
 
 urlpatterns = [
     path("", include("workflows.api.urls")),
+    path("", include("automation.api.urls")),
     path("openapi.json", SpectacularJSONAPIView.as_view(), name="openapi"),
     path("openapi.yaml", SpectacularYAMLAPIView.as_view()),
     path("docs", SpectacularSwaggerView.as_view(url_name="openapi"), name="api-docs"),

@@ -17,7 +17,17 @@ environment.set_up_django()  # before the modules below import a model
 
 from benchmarks import engine, machine, processes  # noqa: E402
 from benchmarks.results import Result, table  # noqa: E402
-from benchmarks.rows import critical_under_load, fan_out, limit, memory, sequence, start_latency, throughput, wide_map  # noqa: E402
+from benchmarks.rows import (  # noqa: E402
+    critical_under_load,
+    fan_out,
+    limit,
+    memory,
+    schedules,
+    sequence,
+    start_latency,
+    throughput,
+    wide_map,
+)
 
 ROWS: dict[str, Callable[..., Sequence[Result]]] = {
     "sequence": sequence.measure,
@@ -26,6 +36,7 @@ ROWS: dict[str, Callable[..., Sequence[Result]]] = {
     "start-latency": start_latency.measure,
     "wide-map": wide_map.measure,
     "limit": limit.measure,
+    "schedules": schedules.measure,
     "memory": memory.measure,
     "critical-under-load": critical_under_load.measure,
 }

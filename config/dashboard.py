@@ -10,10 +10,12 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from integrations import queries
 from workflows import incident_queries, overview
 from workflows.core.states import RunState
 from workflows.overview import Hour, Lane
 
+_PERIODIC = "django_celery_beat.view_periodictask"
 _HOUR = timedelta(hours=1)
 _DAY = timedelta(hours=24)
 _CHART_HEIGHT = 120
@@ -129,9 +131,20 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:  # Any: the theme'
                 "admin:workflows_poisonmessage_changelist",
                 "workflows.view_poisonmessage",
             ),
+            item(
+                "Notifications",
+                "outgoing_mail",
+                "admin:integrations_notification_changelist",
+                "integrations.view_notification",
+                badge=_dead_notifications,
+            ),
         ],
         "Define": [
             item("Workflows", "account_tree", "admin:workflows_workflow_changelist", "workflows.view_workflow"),
+            item("Schedules", "schedule", "admin:automation_schedule_changelist", "automation.view_schedule"),
+            item("Calendars", "event_busy", "admin:automation_daycalendar_changelist", "automation.view_daycalendar"),
+            item("Periodic tasks", "update", "admin:django_celery_beat_periodictask_changelist", _PERIODIC),
+            item("Pauses", "pause_circle", "admin:workflows_pause_changelist", "workflows.view_pause"),
             item("Limits", "traffic", "admin:workflows_limit_changelist", "workflows.view_limit"),
             item("Connections", "cable", "admin:integrations_connection_changelist", "integrations.view_connection"),
         ],
@@ -177,6 +190,11 @@ class _Items:
 
 def _open_incidents() -> str:
     count = incident_queries.open_incidents()
+    return str(count) if count else ""
+
+
+def _dead_notifications() -> str:
+    count = queries.dead_notifications()
     return str(count) if count else ""
 
 

@@ -66,6 +66,11 @@ def _is_long(value: str) -> None:
         raise ValidationError(f"Must have at least {_SECRET_KEY_LENGTH} characters.")
 
 
+def _mail_server(value: str) -> None:
+    if value:
+        _schemes("smtp", "smtp+tls", "smtp+ssl", "console")(value)
+
+
 def _reads_as(parse: Callable[[str], object]) -> Callable[[str], None]:
     def check(value: str) -> None:
         try:
@@ -148,7 +153,7 @@ class Environment:
         check=_at_least(1),
     )
     shift_s: float = _setting(
-        "How long one wake-up may keep a worker, so that urgent work gets its turn.",
+        "How long one wake-up may keep a worker for which other work waits.",
         default=1.0,
         unit="s",
         check=_at_least(0.01),
@@ -233,6 +238,44 @@ class Environment:
         "The largest output a step may have.", default=262_144, unit="bytes", check=_at_least(1024)
     )
     for_each_max_items: int = _setting("The most items a for_each may have.", default=100_000, check=_at_least(1))
+    public_url: str = _setting(
+        "Where people reach this site, such as https://automation.example.com: links in mails begin with it.",
+        default="http://localhost:8000",
+        check=_schemes("http", "https"),
+    )
+    email_url: str = _setting(
+        "The mail server: smtp://, smtp+tls:// or smtp+ssl:// user:password@host:port; empty: no mail can be sent.",
+        default="",
+        check=_mail_server,
+    )
+    email_from: str = _setting("The sender of mails.", default="automation@localhost")
+    notification_channels: tuple[str, ...] = _setting(
+        "Channels of your own: modules by dotted path, beside mail, webhook and log.", default=()
+    )
+    notification_attempts: int = _setting(
+        "How often a notification is tried before it is dead.", default=10, check=_at_least(1)
+    )
+    notification_timeout_s: float = _setting(
+        "How long one attempt to send a notification may take.", default=20.0, unit="s", check=_at_least(0.1)
+    )
+    notification_lease_s: float = _setting(
+        "When a notification is sent again whose sender is not heard of; twice the timeout or more.",
+        default=60.0,
+        unit="s",
+        check=_at_least(1),
+    )
+    retention_runs_months: int = _setting(
+        "How many whole months runs are kept after the month they began in; 0: for ever.",
+        default=12,
+        unit="months",
+        check=_at_least(0),
+    )
+    retention_audit_months: int = _setting(
+        "How many whole months the audit trail is kept; 0: for ever.", default=84, unit="months", check=_at_least(0)
+    )
+    retention_months_ahead: int = _setting(
+        "How many months to come have their partitions already.", default=3, unit="months", check=_at_least(1)
+    )
     log_level: str = _setting(
         "DEBUG, INFO, WARNING or ERROR.", default="INFO", check=_one_of("DEBUG", "INFO", "WARNING", "ERROR")
     )

@@ -107,6 +107,7 @@ class LaneAsynPool(_AsynPool):
 
     def _show(self) -> None:
         """Let those children know that have to make way; with a free child nobody has to."""
+        urgency.show_line(is_empty=not self.outbound_buffer)
         has_free = len(self._busy_workers) < len(self._all_inqueues)
         wanted = {} if has_free or not self.outbound_buffer else self._who_makes_way()
         if wanted != self._shown:

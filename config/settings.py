@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import dj_database_url
+import dj_email_url
 
 from config import broker, env, lanes, process, shares
 from config.theme import UNFOLD  # noqa: F401  the admin's theme, read by django-unfold
@@ -34,6 +35,7 @@ _FOR_WORK = ["django.contrib.admin.apps.SimpleAdminConfig"]  # the admin's table
 INSTALLED_APPS = [
     "config.apps.Wiring",
     "audit",
+    "retention",
     "integrations",
     "workflows",
     "automation",
@@ -113,6 +115,23 @@ API_REQUIRE_IDEMPOTENCY_KEY = ENVIRONMENT.api_require_idempotency_key
 CARRY_GRACE_S = ENVIRONMENT.carry_grace_s
 STEP_OUTPUT_MAX_BYTES = ENVIRONMENT.step_output_max_bytes
 FOR_EACH_MAX_ITEMS = ENVIRONMENT.for_each_max_items
+
+# Notifications
+PUBLIC_URL = ENVIRONMENT.public_url
+EMAIL_URL = ENVIRONMENT.email_url
+EMAIL_FROM = DEFAULT_FROM_EMAIL = ENVIRONMENT.email_from
+_mail = dj_email_url.parse(EMAIL_URL or "dummy:")
+EMAIL_BACKEND = _mail["EMAIL_BACKEND"]
+EMAIL_HOST, EMAIL_PORT = _mail["EMAIL_HOST"], _mail["EMAIL_PORT"]
+EMAIL_HOST_USER, EMAIL_HOST_PASSWORD = _mail["EMAIL_HOST_USER"] or "", _mail["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS, EMAIL_USE_SSL = _mail["EMAIL_USE_TLS"], _mail["EMAIL_USE_SSL"]
+NOTIFICATION_CHANNELS = ENVIRONMENT.notification_channels
+NOTIFICATION_ATTEMPTS = ENVIRONMENT.notification_attempts
+NOTIFICATION_TIMEOUT_S = ENVIRONMENT.notification_timeout_s
+NOTIFICATION_LEASE_S = ENVIRONMENT.notification_lease_s
+RETENTION_RUNS_MONTHS = ENVIRONMENT.retention_runs_months
+RETENTION_AUDIT_MONTHS = ENVIRONMENT.retention_audit_months
+RETENTION_MONTHS_AHEAD = ENVIRONMENT.retention_months_ahead
 
 # What makes right things fast
 CACHES = {

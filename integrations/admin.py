@@ -15,6 +15,7 @@ from integrations import connections, gate, operations, queries
 from integrations.connections import ConnectionSpec
 from integrations.errors import WrongConnection
 from integrations.models import Connection
+from integrations.notifications_admin import NotificationAdmin as NotificationAdmin
 
 _GATE_FIELDS = (
     "rate_limit",

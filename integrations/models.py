@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from integrations.notification_models import Notification as Notification
+
 
 class Connection(models.Model):
     """How a named outside system is reached. Written by `integrations.operations.save_connection` only."""

@@ -2,14 +2,18 @@
 
 import time
 
+from django.db.models import QuerySet
+
 from integrations import credentials
 from integrations.connections import ConnectionSpec
 from integrations.contract import ConnectionSettings
 from integrations.errors import UnknownConnection
-from integrations.models import Connection
+from integrations.models import Connection, Notification
+from integrations.notifications.contract import NotificationState
 
 FRESH_S = 5.0
 _MOMENT_S = 0.05
+_COUNTED = 100
 
 _read: dict[str, tuple[float, ConnectionSpec]] = {}
 """Each connection as it was read last, and until which instant of `time.monotonic` that is fresh enough."""
@@ -46,6 +50,18 @@ def find_connection(name: str) -> ConnectionSpec | None:
     """This will read a connection, None when there is none of that name."""
     row = Connection.objects.filter(name=name).first()
     return None if row is None else spec_of(row)
+
+
+def notifications(*, state: str = "", about: str = "") -> QuerySet[Notification]:
+    """This will give notifications, latest first: all, those in one state, or those about one run."""
+    found = Notification.objects.order_by("-created_at", "id")
+    found = found.filter(state=state) if state else found
+    return found.filter(about=about) if about else found
+
+
+def dead_notifications() -> int:
+    """This will count the notifications that were given up, to a hundred."""
+    return notifications(state=NotificationState.DEAD).order_by()[:_COUNTED].count()
 
 
 def forget_connections() -> None:

@@ -11,6 +11,7 @@ import pytest
 import redis
 from django.conf import settings
 from django.db import connections
+from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 
 from config.servers.guard import Guard
@@ -20,6 +21,7 @@ from tests.support.processes import Processes
 from tests.support.servers import RemoteServers
 
 environment.set_up_django()  # before any test module imports a model
+hypothesis_settings.load_profile("ci")  # the same examples each time; CONTRIBUTING.md says how to search for new ones
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
 """What a caller of the API may be allowed to do, and what the API must know of whoever calls; pure."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
 
 from audit.events import Actor
+from workflows.core.pausing import PauseScope
 
 
 class Scope(StrEnum):
@@ -15,6 +16,16 @@ class Scope(StrEnum):
     DEFINITIONS_WRITE = "definitions:write"
     DEAD_LETTERS_WRITE = "dead_letters:write"
     ADMIN = "admin"
+
+
+PAUSING: Mapping[PauseScope, Scope] = {
+    PauseScope.RUN: Scope.RUNS_WRITE,
+    PauseScope.WORKFLOW: Scope.DEFINITIONS_WRITE,
+    PauseScope.CONNECTION: Scope.DEFINITIONS_WRITE,
+    PauseScope.LANE: Scope.ADMIN,
+    PauseScope.PLATFORM: Scope.ADMIN,
+}
+"""What it takes to pause and resume."""
 
 
 @runtime_checkable

@@ -2,7 +2,8 @@
 
 from django.apps import AppConfig
 
-from workflows import registry
+from retention import classes
+from workflows import history, registry
 
 
 class WorkflowsConfig(AppConfig):
@@ -12,5 +13,9 @@ class WorkflowsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        """This will load the `workflows` module of every installed app, so that its functions are known."""
+        """This will load the `workflows` module of every installed app, so that its functions are known.
+
+        Runs become known as a class of data that retention looks after.
+        """
         registry.discover()
+        classes.register(history.RUNS)

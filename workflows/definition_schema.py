@@ -25,10 +25,15 @@ def published_schema(uses: Mapping[str, JsonObject], *, lanes: Collection[str] =
     Only names and keys of `with` are told: any value may be a template.
     """
     document: Any = orjson.loads(_FILE.read_bytes())  # Any: a private copy, changed in place
-    step = document["$defs"]["step"]
-    step["properties"]["uses"] = {**step["properties"]["uses"], "enum": sorted(uses)}
     if lanes:
         document["$defs"]["queue"]["enum"] = list(lanes)
+    for name in ("step", "undo"):
+        _tell_uses(document["$defs"][name], uses=uses)
+    return dict(document)
+
+
+def _tell_uses(step: Any, *, uses: Mapping[str, JsonObject]) -> None:  # Any: a part of the schema, changed in place
+    step["properties"]["uses"] = {**step["properties"]["uses"], "enum": sorted(uses)}
     step["allOf"] = [
         {
             "if": {"required": ["uses"], "properties": {"uses": {"const": name}}},
@@ -36,7 +41,6 @@ def published_schema(uses: Mapping[str, JsonObject], *, lanes: Collection[str] =
         }
         for name in sorted(uses)
     ]
-    return dict(document)
 
 
 def _keys_only(schema: JsonObject) -> dict[str, object]:

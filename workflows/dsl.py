@@ -18,12 +18,24 @@ from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 from workflows import registry
 from workflows.core.building import expression_source
-from workflows.core.definition import JsonObject, JsonValue
+from workflows.core.definition import RETURN, JsonObject, JsonValue
 from workflows.core.references import Ref, StepRef, rendered, steps_named
-from workflows.flow_options import Batch, Concurrency, Debounce, Length, RateLimit, Singleton, Throttle
+from workflows.flow_options import Batch, Concurrency, Debounce, Length, On, RateLimit, Singleton, Throttle
 from workflows.hints import schema_of
 
-__all__ = ["Flow", "Ref", "StepRef", "expr", "index", "item", "run", "workflow", "workflows"]
+__all__ = [
+    "Flow",
+    "Ref",
+    "StepRef",
+    "expr",
+    "index",
+    "item",
+    "run",
+    "undo",
+    "undo_python",
+    "workflow",
+    "workflows",
+]
 
 Value: TypeAlias = Any  # Any: JSON in which any value may be a Ref
 item = Ref("item")
@@ -46,6 +58,13 @@ class Retry(TypedDict, total=False):
     on: list[str]
 
 
+class Cancel(TypedDict, total=False):
+    """What a cancel of a run does; see the definition format."""
+
+    grace: Length
+    undo: bool
+
+
 class Defaults(TypedDict, total=False):
     """Values for every step that does not say otherwise."""
 
@@ -62,14 +81,25 @@ class Fairness(TypedDict, total=False):
 
 
 class FlowOptions(TypedDict, total=False):
-    """When runs may begin; see "When runs begin" in the definition format."""
+    """When runs begin; see "Schedules" and "When runs begin" in the definition format."""
 
+    on: On
     rate_limit: RateLimit
     batch: Batch
     debounce: Debounce
     singleton: Singleton
     throttle: Throttle
     concurrency: Concurrency | Sequence[Concurrency]
+
+
+class RepeatUntil(TypedDict, total=False):
+    """A step in rounds, until `condition` over `output` holds; see the definition format."""
+
+    condition: Ref | str
+    every: Length
+    times: int
+    factor: float
+    cap: Length
 
 
 class StepOptions(TypedDict, total=False):
@@ -80,8 +110,21 @@ class StepOptions(TypedDict, total=False):
     when: str
     for_each: Value
     parallel: int
+    on_failure: Literal["fail_fast", "collect"] | Mapping[str, int | str]
+    repeat_until: RepeatUntil
     connection: str
     limits: Sequence[str]
+    queue: str
+    retry: Retry
+    timeout: Length
+    undo: JsonObject
+    undo_when: Literal["completed", "attempted"]
+
+
+class UndoOptions(TypedDict, total=False):
+    """What an undo can be told; see the definition format."""
+
+    connection: str
     queue: str
     retry: Retry
     timeout: Length
@@ -96,13 +139,38 @@ def expr(source: str) -> Ref:
     return Ref(source)
 
 
-class Flow:
-    """Collects the steps of one workflow; `steps` and `result` are as they stand in the document."""
+def undo_python(call: Callable[..., object] | str, *, args: Value = None, **options: Unpack[UndoOptions]) -> JsonObject:
+    """This will be the undo of a step: a call of a registered function, given itself or by its name."""
+    inputs = {"call": call if isinstance(call, str) else registry.name_of(call)}
+    return undo("python", inputs if args is None else {**inputs, "args": args}, **options)
 
-    def __init__(self) -> None:
+
+def undo(uses: str, inputs: Mapping[str, Value] | None = None, **options: Unpack[UndoOptions]) -> JsonObject:
+    """This will be the undo of a step by any adapter; `inputs` may refer to `input`, the step and earlier ones."""
+    given = {} if inputs is None else {"with": rendered(inputs)}
+    return {"uses": uses, **given, **{key: rendered(value) for key, value in options.items()}}
+
+
+class Flow:
+    """Collects the steps of one workflow; `steps` and `result` are as they stand in the document.
+
+    `at_end` collects the `finally` steps in the same way: `flow.at_end.python(release, "release")`.
+    """
+
+    def __init__(self, *, main: "Flow | None" = None) -> None:
         self.steps: dict[str, JsonObject] = {}
         self.result: JsonValue = None
         self._upstream: dict[str, frozenset[str]] = {}
+        self._main = main
+
+    @cached_property
+    def at_end(self) -> "Flow":
+        """This will be the `finally` steps: they wait for each other only, and look at all steps and `run.ending`."""
+        return Flow(main=self)
+
+    def end_early(self, step_id: str, output: Mapping[str, Value], **options: Unpack[StepOptions]) -> StepRef:
+        """This will add a step that ends the run as succeeded, with this output: `return`."""
+        return self.step(step_id, uses=RETURN, inputs=output, **options)
 
     def python(
         self,
@@ -155,6 +223,31 @@ class Flow:
         """This will add a step that computes values."""
         return self.step(step_id, uses="set", inputs=values, **options)
 
+    def wait(
+        self, step_id: str, *, length: Value = None, until: Value = None, **options: Unpack[StepOptions]
+    ) -> StepRef:
+        """This will add a wait for a length of time (the document's `for`), or until an instant with its offset."""
+        inputs = {key: value for key, value in (("for", length), ("until", until)) if value is not None}
+        return self.step(step_id, uses="wait", inputs=inputs, **options)
+
+    def switch(
+        self,
+        step_id: str,
+        *,
+        value: Value = None,
+        cases: Mapping[str, Sequence[str] | str] | None = None,
+        conditions: Sequence[tuple[Ref | str | bool, Sequence[str] | str]] | None = None,
+        default: Sequence[str] | str | None = None,
+        **options: Unpack[StepOptions],
+    ) -> StepRef:
+        """This will add a choice among steps that need it, by their ids: by a value, or by the first true condition."""
+        inputs: dict[str, Value] = {} if cases is None else {"value": value, "cases": cases}
+        if conditions is not None:
+            inputs["conditions"] = [{"if": condition, "then": then} for condition, then in conditions]
+        if default is not None:
+            inputs["default"] = default
+        return self.step(step_id, uses="switch", inputs=inputs, **options)
+
     def step(
         self,
         step_id: str,
@@ -164,7 +257,7 @@ class Flow:
         **options: Unpack[StepOptions],
     ) -> StepRef:
         """This will add a step of any kind, also of adapters this module does not know. Raises StepTwice."""
-        if step_id in self.steps:
+        if step_id in self.steps or (self._main is not None and step_id in self._main.steps):
             raise StepTwice(f"there is a step {step_id!r} already: ids are unique in a workflow")
         step: dict[str, JsonValue] = {"uses": uses}
         if inputs is not None:
@@ -188,6 +281,8 @@ class Flow:
     def _needs(self, step: JsonObject, *, explicit: list[str]) -> list[str]:
         """This will add the steps that expressions look at, unless another need waits for them anyway."""
         named = [need for need in _named(step) if need not in explicit]
+        if self._main is not None:  # main steps have ended when these begin
+            named = [need for need in named if need in self.steps]
         covered = self._behind([*explicit, *named])
         return [*explicit, *(need for need in named if need not in covered)]
 
@@ -210,6 +305,8 @@ class DeclaredWorkflow:
         flow = Flow()
         self.write(flow, Ref("input"))
         document = {**self.head, "steps": flow.steps}
+        if flow.at_end.steps:
+            document["finally"] = flow.at_end.steps
         return document if flow.result is None else {**document, "output": flow.result}
 
 
@@ -226,6 +323,8 @@ def workflow(
     input: type | JsonObject | None = None,  # noqa: A002  # the word of the document
     description: str | None = None,
     deadline: Length | None = None,
+    undo: Literal["automatic", "on_demand"] | None = None,
+    cancel: Cancel | None = None,
     fairness: Fairness | None = None,
     defaults: Defaults | None = None,
     **flow: Unpack[FlowOptions],
@@ -242,6 +341,8 @@ def workflow(
             "description": text or None,
             "input": input if input is None or isinstance(input, Mapping) else schema_of(input),
             "deadline": deadline,
+            "undo": undo,
+            "cancel": rendered(cancel),
             "fairness": rendered(fairness),
             "defaults": rendered(defaults),
             **{key: rendered(value) for key, value in flow.items()},

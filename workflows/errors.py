@@ -10,15 +10,21 @@ WorkflowError
 ├── ConcurrencyReached    all slots of its key are taken, and its rule refuses what comes then
 ├── UnknownRun            no run of that id
 ├── RunEnded              the run is over: there is nothing to cancel
+├── RunNotEnded           the run is at work: it cannot be undone now
+├── NothingToUndo         the run did nothing that could be undone now
 ├── UnknownDeadLetter     no dead letter of that id
 ├── DeadLetterResolved    it was requeued or discarded before
 ├── NotRequeueable        trying it again would give the same again
+├── StillEnding           its run is just ending: requeue it when that is done
+├── RunUndone             what the failed step built on has been undone
 ├── UnknownIncident       no incident of that fingerprint
 ├── UnknownMessage        no poison message of that number
 ├── MessageResolved       it was recovered or discarded before
 ├── UnknownLimit          no limit of that name
 ├── LimitInvalid          a limit cannot be as it was described
-└── LimitInUse            workflows or runs still name the limit
+├── LimitInUse            workflows or runs still name the limit
+├── PauseInvalid          what was to be paused is none, or not in this way
+└── NotPaused             there is no such pause
 """
 
 from collections.abc import Sequence
@@ -106,12 +112,31 @@ class UnknownRun(WorkflowError):
 
 
 class RunEnded(WorkflowError):
-    """The run is over."""
+    """The run is over, or will be when it has done what it owes."""
 
-    def __init__(self, *, run_id: object, state: str) -> None:
-        super().__init__(f"run {run_id} has {state} already: only a running run can be cancelled")
+    def __init__(self, *, run_id: object, state: str, ending: str = "") -> None:
+        told = f"run {run_id} has {state} already: only a running run can be cancelled"
+        if ending:
+            told = f"run {run_id} is ending as {ending}, and tidies up before: only force would end it at once"
+        super().__init__(told)
         self.run_id = run_id
         self.state = state
+
+
+class RunNotEnded(WorkflowError):
+    """The run is at work."""
+
+    def __init__(self, run_id: object) -> None:
+        super().__init__(f"run {run_id} is at work: cancel it, which undoes what it did, or wait until it has ended")
+        self.run_id = run_id
+
+
+class NothingToUndo(WorkflowError):
+    """The run did nothing that could be undone now."""
+
+    def __init__(self, *, run_id: object, why: str) -> None:
+        super().__init__(f"there is nothing to undo in run {run_id}: {why}")
+        self.run_id = run_id
 
 
 class UnknownDeadLetter(WorkflowError):
@@ -140,6 +165,27 @@ class NotRequeueable(WorkflowError):
             "which would be the same again: mend the workflow, start a new run, and discard this one"
         )
         self.dead_letter_id = dead_letter_id
+
+
+class StillEnding(WorkflowError):
+    """The run does what it owes before its end: undo and `finally`."""
+
+    def __init__(self, *, dead_letter_id: object, run_id: object) -> None:
+        super().__init__(f"run {run_id} of dead letter {dead_letter_id} is ending: wait until it has ended")
+        self.dead_letter_id = dead_letter_id
+        self.run_id = run_id
+
+
+class RunUndone(WorkflowError):
+    """What the failed step built on has been undone."""
+
+    def __init__(self, *, dead_letter_id: object, run_id: object) -> None:
+        super().__init__(
+            f"run {run_id} of dead letter {dead_letter_id} has been undone: what the step would build on is gone; "
+            "start a new run, and discard this one"
+        )
+        self.dead_letter_id = dead_letter_id
+        self.run_id = run_id
 
 
 class UnknownIncident(WorkflowError):
@@ -194,3 +240,20 @@ class LimitInUse(WorkflowError):
         )
         self.name = name
         self.used_by = tuple(used_by)
+
+
+class PauseInvalid(WorkflowError):
+    """What was to be paused is none, or cannot be paused in this way; `field` is what is wrong."""
+
+    def __init__(self, *, field: str, problem: str) -> None:
+        super().__init__(f"{field} {problem}")
+        self.field = field
+        self.problem = problem
+
+
+class NotPaused(WorkflowError):
+    """Nobody has paused it, or somebody has resumed it."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"there is no pause of the {key}: it may have been resumed already")
+        self.key = key

@@ -29,8 +29,15 @@ RUN_FIELDS: Mapping[str, cel.Type] = {
     "correlation_id": cel.Type.STRING,
     "started_at": cel.Type.STRING,
 }
+CLOSING_FIELDS: Mapping[str, cel.Type] = {"ending": cel.Type.STRING, "error": cel.Type.DYN}
+"""What is known of a run that is ending, to its undo and its `finally` steps."""
 STEP_FIELDS: Mapping[str, cel.Type] = {"output": cel.Type.DYN, "state": cel.Type.STRING}
-_ROOTS: Mapping[str, cel.Type] = {"input": cel.Type.DYN, "item": cel.Type.DYN, "index": cel.Type.INT}
+_ROOTS: Mapping[str, cel.Type] = {
+    "input": cel.Type.DYN,
+    "output": cel.Type.DYN,
+    "item": cel.Type.DYN,
+    "index": cel.Type.INT,
+}
 _EXTENSIONS = (ext_strings.ExtStrings(), ext_math.ExtMath())
 
 
@@ -58,19 +65,31 @@ class ExpressionFailed(Exception):
 class Scope:
     """What the expressions of one place may refer to.
 
-    `steps` are those that end before it; `has_item` is true inside a `for_each`; `known` are all steps of the
-    definition and only makes messages better.
+    `steps` are those that end before it; `has_item` is true inside a `for_each`, `has_output` behind the call of a
+    step, `is_closing` in undo and `finally`; `known` are all steps of the definition and only makes messages better.
+    Outside of runs, `roots` are the only names there are.
     """
 
     steps: frozenset[str]
     has_item: bool = False
     known: frozenset[str] = frozenset()
+    roots: frozenset[str] = frozenset()
+    has_output: bool = False
+    is_closing: bool = False
+
+    @property
+    def run_fields(self) -> Mapping[str, cel.Type]:
+        """This will give the fields of `run`."""
+        return {**RUN_FIELDS, **CLOSING_FIELDS} if self.is_closing else RUN_FIELDS
 
     def names(self) -> tuple[str, ...]:
         """This will list what may be written, for messages."""
+        if self.roots:
+            return tuple(sorted(self.roots))
         steps = (f"steps.{step}.{name}" for step in sorted(self.steps) for name in STEP_FIELDS)
         items = ("item", "index") if self.has_item else ()
-        return ("input", *items, *steps, *(f"run.{name}" for name in RUN_FIELDS))
+        output = ("output",) if self.has_output else ()
+        return ("input", *output, *items, *steps, *(f"run.{name}" for name in self.run_fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,13 +196,17 @@ def _bindings(source: str, *, scope: Scope) -> tuple[_Binding, ...]:
 
 
 def _target(chain: Chain, *, scope: Scope) -> tuple[cel.Type, Chain] | None:
+    if scope.roots:
+        return (cel.Type.DYN, chain[:1]) if chain[0] in scope.roots else None
     match chain:
         case ("steps", step, name, *_) if step in scope.steps and name in STEP_FIELDS:
             return STEP_FIELDS[name], chain[:3]
-        case ("run", name, *_) if name in RUN_FIELDS:
-            return RUN_FIELDS[name], chain[:2]
+        case ("run", name, *_) if name in scope.run_fields:
+            return scope.run_fields[name], chain[:2]
         case ("input", *_):
             return _ROOTS["input"], chain[:1]
+        case ("output", *_) if scope.has_output:
+            return _ROOTS["output"], chain[:1]
         case (("item" | "index") as name, *_) if scope.has_item:
             return _ROOTS[name], chain[:1]
         case _:

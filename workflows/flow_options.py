@@ -1,8 +1,8 @@
-"""The words with which typed Python says when runs may begin; they are the keys of the definition document."""
+"""The words with which typed Python says when runs begin; they are the keys of the definition document."""
 
 from typing import Any, Literal, TypeAlias, TypedDict
 
-__all__ = ["Batch", "Concurrency", "Debounce", "Length", "RateLimit", "Singleton", "Throttle"]
+__all__ = ["Batch", "Concurrency", "Debounce", "Length", "On", "RateLimit", "Schedule", "Singleton", "Throttle"]
 
 Length: TypeAlias = str | int | float
 Key: TypeAlias = Any  # Any: text, or a Ref to what the rule counts by
@@ -55,3 +55,55 @@ class Batch(_Keyed):
 
     size: int
     timeout: Length
+
+
+class Changes(TypedDict, total=False):
+    """What becomes of wall times that a change of the clock leaves out, or shows twice."""
+
+    gap: Literal["skip", "after"]
+    overlap: Literal["once", "both"]
+
+
+class DaysOff(TypedDict, total=False):
+    """Days on which nothing is due; a range is {"from": ..., "to": ...}."""
+
+    dates: list[str]
+    ranges: list[dict[str, str]]
+    weekdays: list[Literal["MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN"]]
+
+
+class Solar(TypedDict):
+    """An event of the sun at a place."""
+
+    event: str
+    latitude: float
+    longitude: float
+
+
+class Schedule(TypedDict, total=False):
+    """When runs start: one of `cron`, `every`, `at` and `solar`, and what then matters."""
+
+    name: str
+    cron: str
+    every: Length
+    at: str | list[str]
+    solar: Solar
+    timezone: str
+    dst: Changes
+    misfire: Literal["skip", "latest", "all"]
+    window: Length
+    overlap: Literal["skip", "buffer_one", "buffer_all", "cancel_other", "allow"]
+    jitter: Length
+    calendars: list[str]
+    exclude: DaysOff
+    pause_after: int
+    start: str
+    end: str
+    priority: int
+    input: Any  # Any: JSON in which any value may be a Ref
+
+
+class On(TypedDict, total=False):
+    """What starts runs by itself."""
+
+    schedule: Schedule | list[Schedule]

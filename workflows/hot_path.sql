@@ -2,6 +2,8 @@
 -- commit. Rows arrive as one JSON array; `audit_record` writes the events of what really changed.
 -- The planner takes any JSON array for a hundred rows: `any(array(...))` beside the join keeps it on the index.
 -- `epoch` is the fence: a claim raises it, and whoever comes with an older one changes nothing.
+-- Runs are divided by month of their ids: `between` the first and the last keeps statements out of the other months,
+-- and leaves the planner no other way to a run than its id.
 
 -- name: start_runs
 -- Begins runs: the run, its first activations and its audit event, or nothing where its start key is taken, and
@@ -19,14 +21,22 @@ with current as materialized (
         id uuid, version_id bigint, workflow_name text, input jsonb, correlation_id text, traceparent text,
         started_by text, priority smallint, fairness_key text, fairness_weight float8, deadline_at timestamptz,
         start_key text, start_digest text, start_at timestamptz, created_at timestamptz, event jsonb)
+), key as (
+    insert into workflows_startkey (key, run_id, digest)
+    select item.start_key, item.id, item.start_digest
+    from item cross join current cross join patience
+    where item.start_key is not null
+    order by item.start_key
+    on conflict (key) do nothing
+    returning run_id
 ), run as (
     insert into workflows_run (
         id, version_id, workflow_name, state, input, correlation_id, traceparent, started_by, priority,
         fairness_key, fairness_weight, round, deadline_at, start_key, start_digest, created_at)
     select item.id, version_id, workflow_name, 'running', input, correlation_id, traceparent, started_by, priority,
         fairness_key, fairness_weight, 0, deadline_at, start_key, start_digest, created_at
-    from item cross join current cross join patience
-    on conflict (start_key) where start_key is not null do nothing
+    from item cross join current
+    where item.start_key is null or item.id in (select run_id from key)
     returning id
 ), activation as (
     insert into workflows_activation (
@@ -52,8 +62,9 @@ from item join run using (id);
 -- `groups` pairs of fairness key and priority, and reads of each the rows that are due longest, at most as many as the
 -- lane has room for. Within a key a row counts from when it was due, moved back by its priority (ageing).
 -- Between keys the n-th row of a key has the virtual start `lead + (n - 1) / weight`, and the smallest go first.
+-- Nobody waits for its commit to be durable: what a crash of the database forgets here is dispatched again.
 with recursive ask as materialized (
-    select * from jsonb_to_recordset(%(asks)s::jsonb) as ask(
+    select *, set_config('synchronous_commit', 'off', true) from jsonb_to_recordset(%(asks)s::jsonb) as ask(
         urgency int, lane text, room int, before_key text, before_priority int)
 ), place as (
     select ask.lane, top.fairness_key, top.priority, 1 as number
@@ -180,26 +191,31 @@ set state = 'leased',
     due_at = now() + make_interval(secs => %(lease_s)s),
     dispatches = 0,
     step_started_at = now(),
-    first_attempt_at = coalesce(activation.first_attempt_at, now())
+    first_attempt_at = coalesce(activation.first_attempt_at + coalesce(now() - activation.parked_at, '0'), now()),
+    parked_at = null,
+    is_woken = false
 from old, workflows_run as run
 where activation.id = any(array(select id from old)) and activation.id = old.id
-    and run.id = any(%(run_ids)s::uuid[]) and run.id = activation.run_id
+    and run.id = activation.run_id and run.id between %(first_run)s::uuid and %(last_run)s::uuid
 returning activation.id, activation.epoch, activation.run_id, activation.version_id, activation.segment,
     activation.slot, activation.position, activation.attempt, activation.round, activation.first_attempt_at,
     activation.previous_delay_s, activation.range_start, activation.range_end, old.owner <> '', run.input,
     run.workflow_name, run.correlation_id, run.traceparent, run.created_at, run.deadline_at, run.priority,
-    run.fairness_key, run.fairness_weight;
+    run.fairness_key, run.fairness_weight, (select number from workflows_pauseepoch), activation.begun_at,
+    run.ending, run.is_undoing, run.error, activation.notice;
 
 -- name: advance
--- Ends the current step of activations and begins the next one of the same segment.
+-- Ends the current step of activations and begins the next one of the same segment. Not where the run is ending: a
+-- worker that has notice of that ends its step apart.
 with move as (
     select * from jsonb_to_recordset(%(moves)s::jsonb) as move(id bigint, epoch int, position smallint)
 ), moved as (
     update workflows_activation as activation
-    set position = move.position, attempt = 1, previous_delay_s = null,
+    set position = move.position, attempt = 1, previous_delay_s = null, begun_at = null,
         step_started_at = clock_timestamp(), first_attempt_at = clock_timestamp()
     from move
     where activation.id = any(array(select id from move)) and activation.id = move.id and activation.epoch = move.epoch
+        and activation.notice = 0
     returning activation.id, activation.run_id
 ), ended as (
     insert into workflows_step (run_id, step, state, output, error, attempts, started_at, ended_at)
@@ -213,10 +229,11 @@ select array_agg(moved.id), (
     select audit_record(jsonb_agg(event.event))
     from jsonb_to_recordset(%(events)s::jsonb) as event(id bigint, event jsonb)
     where event.id in (select id from moved)
-) from moved;
+), (select number from workflows_pauseepoch) from moved;
 
 -- name: finish
 -- Ends the last step of activations together with their runs: for workflows of one segment.
+-- `|| ''` keeps it away from the index of running runs, which holds an entry of each that has ended since a vacuum.
 with move as (
     select * from jsonb_to_recordset(%(moves)s::jsonb) as move(
         id bigint, epoch int, state text, output jsonb, error jsonb, ended_at timestamptz)
@@ -224,6 +241,7 @@ with move as (
     delete from workflows_activation as activation
     using move
     where activation.id = any(array(select id from move)) and activation.id = move.id and activation.epoch = move.epoch
+        and activation.notice = 0
     returning activation.id, activation.run_id
 ), ended as (
     insert into workflows_step (run_id, step, state, output, error, attempts, started_at, ended_at)
@@ -236,7 +254,7 @@ with move as (
     update workflows_run as run
     set state = move.state, output = move.output, error = move.error, ended_at = move.ended_at
     from gone join move using (id)
-    where run.id = any(array(select run_id from gone)) and run.id = gone.run_id and run.state = 'running'
+    where run.id = gone.run_id and run.state || '' = 'running' and run.id between %(first_run)s::uuid and %(last_run)s::uuid
 )
 select array_agg(gone.id), (
     select audit_record(jsonb_agg(event.event))
@@ -256,6 +274,7 @@ with move as (
         previous_delay_s = move.delay_s, due_at = now() + make_interval(secs => move.delay_s)
     from move
     where activation.id = any(array(select id from move)) and activation.id = move.id and activation.epoch = move.epoch
+        and activation.notice = 0
     returning activation.id, activation.run_id
 ), failed as (
     insert into workflows_attempt (
@@ -278,7 +297,7 @@ with hold as (
 ), postponed as (
     update workflows_activation as activation
     set state = 'waiting', wait_reason = hold.reason, wait_object = hold.object, owner = '',
-        due_at = now() + make_interval(secs => hold.delay_s),
+        due_at = case when activation.notice > 0 then now() else now() + make_interval(secs => hold.delay_s) end,
         first_attempt_at = case when activation.attempt > 1
             then activation.first_attempt_at + make_interval(secs => hold.delay_s) end
     from hold
@@ -286,6 +305,64 @@ with hold as (
     returning activation.id
 )
 select array_agg(postponed.id), pg_notify('workflows_due', '') from postponed;
+
+-- name: park
+-- Puts activations aside whose step has begun and waits for something outside. Whoever wakes it while a worker still
+-- looks leaves a mark, so that what was answered between the look and this statement is seen at once.
+with hold as (
+    select * from jsonb_to_recordset(%(holds)s::jsonb) as hold(
+        id bigint, epoch int, reason text, object text, until timestamptz, begun_at timestamptz, event jsonb)
+), parked as (
+    update workflows_activation as activation
+    set state = 'waiting', wait_reason = hold.reason, wait_object = hold.object, owner = '',
+        due_at = case when activation.is_woken or activation.notice > 0 then now() else hold.until end,
+        begun_at = hold.begun_at, parked_at = now(), is_woken = false
+    from hold
+    where activation.id = any(array(select id from hold)) and activation.id = hold.id and activation.epoch = hold.epoch
+    returning activation.id
+)
+select array_agg(parked.id), (
+    select audit_record(jsonb_agg(hold.event))
+    from hold where hold.event is not null and hold.id in (select id from parked)
+), pg_notify('workflows_due', '') from parked;
+
+-- name: wake
+-- Makes parked steps due, or leaves a mark for the worker that is looking; gives how many were parked.
+with sleeper as (
+    select * from jsonb_to_recordset(%(sleepers)s::jsonb) as sleeper(run_id uuid, segment smallint, position smallint)
+), found as (
+    select activation.id,
+        activation.state = 'waiting' and activation.parked_at is not null and activation.due_at > now() as is_parked
+    from sleeper join workflows_activation as activation using (run_id, segment, position)
+    where activation.run_id = any(%(run_ids)s::uuid[])
+    order by activation.id
+    for update of activation
+), woken as (
+    update workflows_activation as activation
+    set due_at = case when found.is_parked then now() else activation.due_at end, is_woken = not found.is_parked
+    from found
+    where activation.id = any(array(select id from found)) and activation.id = found.id
+)
+select count(*) filter (where is_parked), pg_notify('workflows_due', '') from found;
+
+-- name: park_items
+-- Puts items aside that have begun and wait for something outside; their puller goes on with others.
+with holder as (
+    select id from workflows_activation where id = %(id)s and epoch = %(epoch)s for update
+), stay as (
+    select * from jsonb_to_recordset(%(stays)s::jsonb) as stay(
+        index int, reason text, object text, until timestamptz, begun_at timestamptz)
+), parked as (
+    update workflows_item as item
+    set state = 'waiting', wait_reason = stay.reason, wait_object = stay.object, slot = null,
+        due_at = case when item.is_woken then now() else stay.until end,
+        started_at = stay.begun_at, parked_at = now(), is_woken = false
+    from stay, holder
+    where item.run_id = %(run_id)s and item.step = %(step)s and item.index = any(%(indexes)s::int[])
+        and item.index = stay.index and item.state in ('ready', 'running')
+    returning item.index
+)
+select array_agg(parked.index), audit_record(%(events)s::jsonb) from parked having count(*) > 0;
 
 -- name: release
 -- Gives activations back that their worker did not come to, or has worked on long enough. What only makes way for
@@ -328,7 +405,7 @@ with next as (
     update workflows_activation as activation
     set range_start = next.first, range_end = next.until
     from next
-    where activation.id = %(id)s and activation.epoch = %(epoch)s
+    where activation.id = %(id)s and activation.epoch = %(epoch)s and activation.notice = 0
     returning activation.id
 ), taken as (
     update workflows_fanout as fanout
@@ -352,7 +429,7 @@ order by item.index;
 
 -- name: held_retries
 -- Like held_items, for the items that the puller took for a retry.
-select item.index, item.value, item.attempt, item.previous_delay_s, item.started_at, item.round
+select item.index, item.value, item.attempt, item.previous_delay_s, item.started_at, item.round, item.parked_s
 from workflows_item as item
 where item.run_id = %(run_id)s and item.step = %(step)s and item.state = 'running' and item.due_at is null
     and item.slot = %(slot)s
@@ -361,10 +438,11 @@ order by item.index;
 -- name: take_waiting_items
 -- Hands items to a puller whose time to be tried again has come.
 with holder as (
-    select id from workflows_activation where id = %(id)s and epoch = %(epoch)s for update
+    select id from workflows_activation where id = %(id)s and epoch = %(epoch)s and notice = 0 for update
 )
 update workflows_item as item
-set state = 'running', due_at = null, slot = %(slot)s
+set state = 'running', due_at = null, slot = %(slot)s, wait_reason = '', wait_object = '', is_woken = false,
+    parked_s = item.parked_s + coalesce(extract(epoch from now() - item.parked_at), 0), parked_at = null
 from holder, (
     select index from workflows_item
     where run_id = %(run_id)s and step = %(step)s and due_at <= now()
@@ -373,7 +451,7 @@ from holder, (
     for update skip locked
 ) as waiting
 where item.run_id = %(run_id)s and item.step = %(step)s and item.index = waiting.index
-returning item.index, item.value, item.attempt, item.previous_delay_s, item.started_at, item.round;
+returning item.index, item.value, item.attempt, item.previous_delay_s, item.started_at, item.round, item.parked_s;
 
 -- name: end_items
 -- Ends items, or books their next attempt, for the puller that holds them.
@@ -394,7 +472,8 @@ with holder as (
         and item.index = result.index and item.state in ('ready', 'running')
     returning item.index
 )
-select array_agg(ended.index), audit_record(%(events)s::jsonb) from ended having count(*) > 0;
+select (select number from workflows_pauseepoch), array_agg(ended.index), audit_record(%(events)s::jsonb)
+from ended having count(*) > 0;
 
 -- name: open_items
 -- Stores the items of a for_each in their order; gives how many there are.
@@ -490,7 +569,8 @@ returning incident.fingerprint;
 
 -- name: take_slots
 -- Gives an activation a free slot of each limit it wants, all or none; says which exist and which it could not have.
--- Who came earlier goes first: a slot is left to those in line until they have been woken.
+-- Who came earlier goes first: a slot is left to those in line until they have been woken. Who has been called out of the
+-- line of `called` is not held up there by those before it: others are calling them at this moment.
 with wanted as materialized (
     select limits.id, limits.name, held.id is not null as is_held
     from workflows_limit as limits
@@ -509,10 +589,10 @@ with wanted as materialized (
         limit 1
         for update skip locked
     ) as slot
-    where not wanted.is_held and not exists (
+    where not wanted.is_held and (wanted.name = %(called)s or not exists (
         select from workflows_activation as ahead
         where ahead.wait_reason = 'limit' and ahead.wait_object = wanted.name and ahead.due_at > now()
-            and (ahead.priority, -ahead.id) > (me.priority, -me.id))
+            and (ahead.priority, -ahead.id) > (me.priority, -me.id)))
 ), marked as (
     update workflows_activation as activation
     set holds_slots = true
@@ -558,7 +638,7 @@ set due_at = now(),
         then activation.first_attempt_at - (activation.due_at - now()) end
 from woken
 where activation.id = any(array(select id from woken)) and activation.id = woken.id
-returning activation.run_id, activation.segment, activation.slot, activation.lane;
+returning activation.run_id, activation.segment, activation.slot, activation.lane, activation.wait_object;
 
 -- name: slots_leaked
 -- Slots in the hands of nobody who is at work: there is never one, whatever was killed.
@@ -635,3 +715,49 @@ from unnest(%(gates)s::uuid[]) as wanted(gate_id) cross join lateral (
 group by slot.run_id
 order by min(slot.id)
 limit %(limit)s;
+
+-- name: set_aside
+-- Puts activations aside whose next step may not begin because of a pause; `step_started_at` says since when.
+with hold as (
+    select * from jsonb_to_recordset(%(holds)s::jsonb) as hold(id bigint, epoch int, object text)
+), aside as (
+    update workflows_activation as activation
+    set state = 'waiting', wait_reason = 'paused', wait_object = hold.object, owner = '', step_started_at = now(),
+        due_at = '9999-01-01 00:00:00+00'
+    from hold
+    where activation.id = any(array(select id from hold)) and activation.id = hold.id and activation.epoch = hold.epoch
+    returning activation.id
+)
+select count(*) from aside;
+
+-- name: give_back
+-- Makes activations due that wait for a pause which is over, the longest waiting first; the time they stood still
+-- does not count among the time their retries may take.
+with back as (
+    select id from workflows_activation
+    where wait_reason = 'paused' and wait_object <> all(%(kept)s::text[])
+    order by wait_object, id
+    limit %(limit)s
+    for update skip locked
+), given as (
+    update workflows_activation as activation
+    set state = 'ready', wait_reason = 'worker', wait_object = '', due_at = least(activation.created_at, now()),
+        dispatches = 0, step_started_at = null,
+        first_attempt_at = case when activation.attempt > 1
+            then activation.first_attempt_at + (now() - activation.step_started_at) end
+    where activation.id = any(array(select id from back))
+    returning activation.id
+)
+select count(*), pg_notify('workflows_due', '') from given;
+
+-- name: older_work
+-- Whether a transaction is still open that may have judged by the pauses as they were before an instant.
+select exists (
+    select from pg_stat_activity
+    where datname = current_database() and backend_type = 'client backend' and pid <> pg_backend_pid()
+        and state <> 'idle' and xact_start < %(since)s::timestamptz
+);
+
+-- name: clock
+-- The database's clock.
+select clock_timestamp()::text;

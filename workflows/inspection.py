@@ -5,18 +5,20 @@ pending (for its needs), or not_reached when its run has ended without it.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
 from django.db.models import Count
 
-from workflows import capacity, places, plans
+from workflows import capacity, pause_store, pauses, places, plans
 from workflows.core.definition import JsonValue, StepDefinition
+from workflows.core.outcome import NEVER
+from workflows.core.pausing import PauseRule
 from workflows.core.plan import Plan
 from workflows.core.standing import OBJECT_KINDS, Standing, open_standing
-from workflows.core.states import ActivationState, ItemState, RunState, WaitReason
+from workflows.core.states import ActivationState, ItemState, Phase, RunState, WaitReason
 from workflows.models import Activation, Item, Run, Step
 from workflows.places import Place
 
@@ -32,7 +34,7 @@ class Wait:
     `object_kind` and `object_name` name what it waits for: a lane whose workers are busy, the worker that has
     it, the next attempt, the time it was to start at, other items, or the key of a rule. After `due_at` the engine
     acts by itself (None: it never does). `place` says more about a run that has not been let in yet, `line` about a
-    step in the line of a limit.
+    step in the line of a limit, `pause` about what somebody has paused.
     """
 
     step: str
@@ -40,12 +42,14 @@ class Wait:
     object_kind: str
     object_name: str
     is_running: bool
+    has_begun: bool
     since: datetime
     due_at: datetime | None
     attempt: int
     dispatches: int = 0
     place: Place | None = None
     line: capacity.Place | None = None
+    pause: PauseRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +78,25 @@ def waits_of(run: Run) -> Sequence[Wait]:
     counts = _item_counts(run.id) if has_items else {}
     place = places.find_place(activations)
     lines = capacity.places(activations)
+    rules = pause_store.in_force() if activations else ()
     return [
-        _wait(activation, plan=plan, counts=counts, place=place, line=lines.get(activation.id))
+        _paused(
+            _wait(activation, plan=plan, counts=counts, place=place, line=lines.get(activation.id)),
+            rule=pauses.find_for(
+                activation,
+                workflow=run.workflow_name,
+                created_at=run.created_at,
+                step=plan.step_at(segment=activation.segment, position=activation.position),
+                rules=rules,
+            ),
+        )
         for activation in activations
     ]
+
+
+def known_until(due_at: datetime | None) -> datetime | None:
+    """This will give when a wait ends by itself; None where only something else ends it."""
+    return None if due_at is None or due_at >= NEVER else due_at
 
 
 def steps_of(run: Run) -> Sequence[StepReport]:
@@ -93,8 +112,13 @@ def steps_of(run: Run) -> Sequence[StepReport]:
         _ended(row, plan=plan, counts=counts)
         if (row := ended.get(step)) is not None
         else _open(step, run=run, plan=plan, waits=waits[step], counts=counts)
-        for step in plan.graph.order
+        for step in shown_steps(plan, begun=ended.keys() | waits.keys())
     ]
+
+
+def shown_steps(plan: Plan, *, begun: Set[str]) -> Sequence[str]:
+    """This will give the steps of a run in the order of its plan: an undo only where it came to that."""
+    return [step for step in plan.graph.order if plan.graph.steps[step].phase is not Phase.UNDO or step in begun]
 
 
 def _ended(row: Step, *, plan: Plan, counts: _Counts) -> StepReport:
@@ -127,7 +151,7 @@ def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Co
         attempts=max((wait.attempt - (not wait.is_running) for wait in waits), default=0),
         output=None,
         error=None,
-        started_at=min((wait.since for wait in waits if wait.is_running), default=None),
+        started_at=min((wait.since for wait in waits if wait.has_begun), default=None),
         ended_at=None,
         items=counts.get(step, {}),
     )
@@ -144,13 +168,22 @@ def _wait(
         object_kind=OBJECT_KINDS[reason],
         object_name=_object(activation, reason=reason, step=step, items=counts.get(step.id, {})),
         is_running=activation.state == ActivationState.LEASED,
-        since=activation.step_started_at or activation.created_at,
-        due_at=activation.due_at if place is None else None,
+        has_begun=activation.state == ActivationState.LEASED or activation.begun_at is not None,
+        since=activation.begun_at or activation.step_started_at or activation.created_at,
+        due_at=known_until(activation.due_at) if place is None else None,
         attempt=activation.attempt,
         dispatches=activation.dispatches,
         place=place if reason.is_gate else None,
         line=line,
     )
+
+
+def _paused(wait: Wait, *, rule: PauseRule | None) -> Wait:
+    """What no worker may take because of a pause waits for that pause, whether it was set aside yet or not."""
+    if rule is None:
+        return wait
+    reason = WaitReason.PAUSED
+    return replace(wait, reason=reason, object_kind=OBJECT_KINDS[reason], object_name=rule.key, due_at=None, pause=rule)
 
 
 def _object(activation: Activation, *, reason: WaitReason, step: StepDefinition, items: Mapping[str, int]) -> str:

@@ -39,6 +39,9 @@ from workflows.incident_models import Incident as Incident
 from workflows.incident_models import IncidentHour as IncidentHour
 from workflows.incident_models import InputOverride as InputOverride
 from workflows.incident_models import PoisonMessage as PoisonMessage
+from workflows.pause_models import Pause as Pause
+from workflows.pause_models import PauseEpoch as PauseEpoch
+from workflows.start_key_models import StartKey as StartKey
 
 
 def _choices(
@@ -112,11 +115,14 @@ class Run(models.Model):
     start_digest = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    ending = models.CharField(
+        max_length=20, blank=True, default="", db_default="", help_text="What it ends as when all it owes is done."
+    )
+    is_undoing = models.BooleanField(default=False, db_default=False, help_text="What was done is undone at its end.")
 
     class Meta:
         ordering = ("-id",)
         constraints = [
-            models.UniqueConstraint(fields=("start_key",), condition=Q(start_key__isnull=False), name="run_start_once"),
             models.CheckConstraint(
                 condition=Q(state=RunState.RUNNING, ended_at__isnull=True)
                 | (~Q(state=RunState.RUNNING) & Q(ended_at__isnull=False)),
@@ -160,6 +166,9 @@ class Activation(models.Model):
     holds_slots = models.BooleanField(default=False, db_default=False, help_text="Slots of limits are in its hands.")
     wait_object = models.CharField(max_length=300, blank=True, default="", help_text="What it waits for, by name.")
     due_at = models.DateTimeField(help_text="When it is dispatched (again): outbox, lease end and timer.")
+    begun_at = models.DateTimeField(null=True, help_text="When its step began, if it has waited outside since.")
+    parked_at = models.DateTimeField(null=True, help_text="Since when it waits outside.")
+    is_woken = models.BooleanField(default=False, db_default=False, help_text="Woken while a worker looked.")
     owner = models.CharField(max_length=120, blank=True, default="")
     epoch = models.IntegerField(default=0, help_text="Counts claims: a fence against late results.")
     lane = models.CharField(max_length=40)
@@ -170,6 +179,7 @@ class Activation(models.Model):
     previous_delay_s = models.FloatField(null=True)
     first_attempt_at = models.DateTimeField(null=True)
     step_started_at = models.DateTimeField(null=True)
+    notice = models.SmallIntegerField(default=0, db_default=0, help_text="1: nothing comes after its step; 2: stop it.")
     created_at = models.DateTimeField()
 
     class Meta:
@@ -184,6 +194,7 @@ class Activation(models.Model):
                 condition=Q(wait_reason=WaitReason.LIMIT),
                 name="activation_line",
             ),
+            models.Index(fields=("wait_object", "id"), condition=Q(wait_reason="paused"), name="activation_paused"),
         ]
 
     def __str__(self) -> str:
@@ -246,6 +257,11 @@ class Item(models.Model):
     started_at = models.DateTimeField(null=True)
     ended_at = models.DateTimeField(null=True)
     round = models.SmallIntegerField(default=0, db_default=0, help_text="The run's round that brought it back.")
+    wait_reason = models.CharField(max_length=20, blank=True, default="", db_default="")
+    wait_object = models.CharField(max_length=300, blank=True, default="", db_default="")
+    parked_at = models.DateTimeField(null=True, help_text="Since when it waits outside.")
+    parked_s = models.FloatField(default=0.0, db_default=0.0, help_text="How long it has waited outside before.")
+    is_woken = models.BooleanField(default=False, db_default=False, help_text="Woken while a worker looked.")
 
     class Meta:
         indexes = [

@@ -1,22 +1,26 @@
 """Plans ready to execute, compiled once per process and version; it never changes anything."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from typing import assert_never
 
 from workflows import expressions, validation
-from workflows.core.definition import JsonValue, StepDefinition
+from workflows.core import switching
+from workflows.core.definition import RETURN, JsonValue, StepDefinition
 from workflows.core.plan import Plan, restore_plan
 from workflows.core.problems import Problem
-from workflows.core.states import FailureKind
+from workflows.core.states import FailureKind, Phase
+from workflows.core.waiting_kinds import WAITING_KINDS
 from workflows.flow import FlowProgram, compile_flow
 from workflows.models import WorkflowVersion
 from workflows.schema import Schema
+from workflows.switch_validation import compile_switch
 
 
 def is_inside(uses: str) -> bool:
     """This will tell whether a kind of step is performed by the worker itself, without an adapter."""
-    return uses in ("set", "python")
+    return uses in ("set", "python", switching.USES, RETURN) or uses in WAITING_KINDS
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,12 @@ class StepProgram:
     condition: expressions.CompiledValue | None
     inputs: expressions.CompiledValue
     for_each: expressions.CompiledValue | None
+    repeat_until: expressions.CompiledValue | None = None
 
     @cached_property
     def references(self) -> frozenset[str]:
         """This will give the steps whose results the expressions look at."""
-        parts = (self.condition, self.inputs, self.for_each)
+        parts = (self.condition, self.inputs, self.for_each, self.repeat_until)
         return frozenset().union(*(part.references for part in parts if part is not None))
 
 
@@ -53,6 +58,16 @@ class Program:
     def takes_slots(self) -> bool:
         """This will tell whether its runs hold slots, which their ends must free."""
         return self.flow is not None and self.flow.takes_slots
+
+    @cached_property
+    def subjects(self) -> Mapping[str, Sequence[str]]:
+        """This will give the steps that keep rows of their own while they wait, by their kind."""
+        found: dict[str, list[str]] = {}
+        for step_id, program in self.steps.items():
+            kind = WAITING_KINDS.get(program.step.uses)
+            if kind is not None and kind.has_subject:
+                found.setdefault(program.step.uses, []).append(step_id)
+        return found
 
     def program_at(self, *, segment: int, position: int) -> StepProgram:
         """This will give the compiled step at a place of the plan."""
@@ -93,7 +108,7 @@ def program_of(version_id: int) -> Program:
         number=version.number,
         workflow_name=version.workflow.name,
         plan=plan,
-        steps={step.id: _program(plan, step) for step in definition.steps},
+        steps={step.id: _program(plan, step) for step in definition.all_steps},
         output=_output(plan),
         input_schema=None if definition.input_schema is None else Schema(definition.input_schema),
         fairness_key=_fairness_key(plan),
@@ -102,15 +117,39 @@ def program_of(version_id: int) -> Program:
 
 
 def _program(plan: Plan, step: StepDefinition) -> StepProgram:
-    upstream = plan.graph.upstream(step.id)
-    outer = expressions.Scope(steps=upstream, has_item=False)
-    inner = expressions.Scope(steps=upstream, has_item=step.for_each is not None)
+    is_closing = step.phase is not Phase.MAIN
+    upstream = _visible(plan, step)
+    outer = expressions.Scope(steps=upstream, has_item=False, is_closing=is_closing)
+    inner = expressions.Scope(steps=upstream, has_item=step.for_each is not None, is_closing=is_closing)
     return StepProgram(
         step=step,
         condition=_condition(step.condition, scope=outer),
-        inputs=expressions.compile_value(step.inputs, scope=inner),
+        inputs=_inputs(step, scope=inner),
         for_each=_items(step, scope=outer),
+        repeat_until=_condition(
+            None if step.repeat_until is None else step.repeat_until.condition, scope=replace(inner, has_output=True)
+        ),
     )
+
+
+def _visible(plan: Plan, step: StepDefinition) -> frozenset[str]:
+    """The steps whose results an expression may look at: an undo sees its step, `finally` sees the whole main part."""
+    match step.phase:
+        case Phase.MAIN:
+            return plan.graph.upstream(step.id)
+        case Phase.UNDO:
+            assert step.undoes is not None, "every undo is of a step"
+            return plan.graph.upstream(step.undoes) | {step.undoes}
+        case Phase.FINALLY:
+            return plan.graph.upstream(step.id) | frozenset(plan.main)
+        case _:
+            assert_never(step.phase)
+
+
+def _inputs(step: StepDefinition, *, scope: expressions.Scope) -> expressions.CompiledValue:
+    if step.uses == switching.USES:
+        return compile_switch(step.inputs, scope=scope)
+    return expressions.compile_value(step.inputs, scope=scope)
 
 
 def _condition(source: str | None, *, scope: expressions.Scope) -> expressions.CompiledValue | None:
@@ -128,7 +167,7 @@ def _items(step: StepDefinition, *, scope: expressions.Scope) -> expressions.Com
 def _output(plan: Plan) -> expressions.CompiledValue | None:
     if plan.definition.output is None:
         return None
-    scope = expressions.Scope(steps=frozenset(plan.graph.steps), has_item=False)
+    scope = expressions.Scope(steps=frozenset(plan.main), has_item=False)
     return expressions.compile_value(plan.definition.output, scope=scope)
 
 

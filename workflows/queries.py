@@ -7,9 +7,13 @@ from uuid import UUID
 
 from django.db.models import Count, QuerySet
 
+from workflows import pauses
+from workflows.core import tolerance
+from workflows.core.closing import Past
 from workflows.core.definition import JsonValue
 from workflows.core.plan import Plan
-from workflows.core.states import RunState, StepState
+from workflows.core.states import FailureKind, RunState, StepState
+from workflows.core.switching import chosen_of
 from workflows.errors import UnknownDeadLetter, UnknownRun, UnknownWorkflow
 from workflows.models import DeadLetter, Item, Run, Step, Workflow, WorkflowVersion
 
@@ -20,6 +24,27 @@ def step_states(*, run_id: UUID) -> dict[str, StepState]:
     return {step: StepState(state) for step, state in rows}
 
 
+def choices_of(*, run_id: UUID, plan: Plan) -> dict[str, frozenset[str]]:
+    """This will give the steps that each ended `switch` of a run chose; nothing is asked where there is none."""
+    if not plan.switches:
+        return {}
+    ended = Step.objects.filter(run_id=run_id, step__in=list(plan.switches), state=StepState.SUCCEEDED)
+    return {step: chosen_of(output) for step, output in ended.values_list("step", "output")}
+
+
+def past_of(*, run_id: UUID) -> dict[str, Past]:
+    """This will give how the steps of a run have ended, as its end judges them."""
+    rows = Step.objects.filter(run_id=run_id).values_list("step", "state", "ended_at", "started_at", "error__kind")
+    return {
+        step: Past(
+            state=StepState(state),
+            ended_at=ended_at,
+            may_have_happened=started_at is not None and kind != FailureKind.REFUSED,
+        )
+        for step, state, ended_at, started_at, kind in rows
+    }
+
+
 def results_of(*, run_id: UUID, steps: Collection[str], plan: Plan) -> dict[str, dict[str, JsonValue]]:
     """This will give {state, output} of ended steps, as expressions see them; a `for_each` gives its list."""
     rows = Step.objects.filter(run_id=run_id, step__in=list(steps)).values_list("step", "state", "output")
@@ -27,28 +52,36 @@ def results_of(*, run_id: UUID, steps: Collection[str], plan: Plan) -> dict[str,
         step: {"state": state, "output": output} for step, state, output in rows
     }
     for step, result in results.items():
-        if plan.graph.steps[step].for_each is not None and result["state"] != StepState.SKIPPED:
-            result["output"] = item_outputs(run_id=run_id, step=step)
+        definition = plan.graph.steps[step]
+        if definition.for_each is not None and result["state"] != StepState.SKIPPED:
+            policy = definition.on_failure
+            is_marked = policy is not None and policy.is_marked
+            result["output"] = item_outputs(run_id=run_id, step=step, is_marked=is_marked)
     return results
 
 
-def item_outputs(*, run_id: UUID, step: str) -> list[JsonValue]:
-    """This will give the outputs of a `for_each`, in the order of its items; null where one failed."""
+def item_outputs(*, run_id: UUID, step: str, is_marked: bool = False) -> list[JsonValue]:
+    """This will give the outputs of a `for_each`, in the order of its items; null where one failed.
+
+    `is_marked`: `{ok: true, output}` or `{ok: false, error}` instead.
+    """
     items = Item.objects.filter(run_id=run_id, step=step).order_by("index")
+    if is_marked:
+        return list(tolerance.marked(items.values_list("state", "output", "error")))
     return list(items.values_list("output", flat=True))
 
 
-def first_error(*, run_id: UUID) -> Mapping[str, JsonValue] | None:
-    """This will give the error of the step that failed first."""
-    failed = Step.objects.filter(run_id=run_id, state=StepState.FAILED).order_by("ended_at", "step")
+def first_error(*, run_id: UUID, steps: Collection[str]) -> Mapping[str, JsonValue] | None:
+    """This will give the error of the one of these steps that failed first."""
+    failed = Step.objects.filter(run_id=run_id, step__in=steps, state=StepState.FAILED).order_by("ended_at", "step")
     error: Mapping[str, JsonValue] | None = failed.values_list("error", flat=True).first()
     return error
 
 
 def past_deadline(*, now: datetime) -> Sequence[UUID]:
-    """This will give running runs whose deadline has passed, longest past first; at most 100."""
+    """This will give running runs whose deadline has passed and is not held, longest past first; at most 100."""
     runs = Run.objects.filter(state=RunState.RUNNING, deadline_at__lte=now).order_by("deadline_at")
-    return list(runs.values_list("id", flat=True)[:100])
+    return list(pauses.unheld(runs).values_list("id", flat=True)[:100])
 
 
 def get_workflow(*, name: str) -> Workflow:
@@ -114,3 +147,10 @@ def running_of(*, workflow: str) -> Sequence[UUID]:
     """This will give the runs of a workflow that have not ended, the newest first."""
     runs = Run.objects.filter(workflow_name=workflow, state=RunState.RUNNING).order_by("-id")
     return list(runs.values_list("id", flat=True))
+
+
+def states_of(*, run_ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """This will give the states of runs; one that does not exist is left out."""
+    if not run_ids:
+        return {}
+    return dict(Run.objects.filter(id__in=run_ids).values_list("id", "state"))

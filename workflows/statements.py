@@ -1,4 +1,4 @@
-"""Loads the named statements of `hot_path.sql` and runs them; it knows nothing of what they mean."""
+"""Loads named statements (`hot_path.sql`, and the files other apps add) and runs them; it knows not what they mean."""
 
 import re
 import threading
@@ -15,14 +15,26 @@ from django.db import connection
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _PLANS_S = 5.0
 _plans = threading.local()
+_files = [("workflows", "hot_path.sql")]
+
+
+def add_file(*, package: str, name: str) -> None:
+    """This will have the named statements of another file be found, too; call it when its module is imported."""
+    if (package, name) not in _files:
+        _files.append((package, name))
+        statements.cache_clear()
 
 
 @cache
 def statements() -> Mapping[str, str]:
-    """This will read every statement of `hot_path.sql` by its name."""
-    text = resources.files("workflows").joinpath("hot_path.sql").read_text(encoding="utf-8")
-    parts = _NAME.split(text)[1:]
-    return {name: _without_comments(body) for name, body in zip(parts[::2], parts[1::2], strict=True)}
+    """This will read every statement by its name."""
+    return {title: text for package, name in _files for title, text in read(package=package, name=name).items()}
+
+
+def read(*, package: str, name: str) -> Mapping[str, str]:
+    """This will read the statements of one file by their names."""
+    parts = _NAME.split(resources.files(package).joinpath(name).read_text(encoding="utf-8"))[1:]
+    return {title: _without_comments(body) for title, body in zip(parts[::2], parts[1::2], strict=True)}
 
 
 def run(name: str, params: Mapping[str, object]) -> Sequence[tuple[Any, ...]]:  # rows: typed by the caller

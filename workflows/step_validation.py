@@ -1,13 +1,18 @@
 """Judges one step of a definition: what it uses, its inputs, expressions and lengths; it builds nothing."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from workflows import switch_validation
+from workflows.core import switching
 from workflows.core.building import expression_source
-from workflows.core.definition import JsonObject, JsonValue
+from workflows.core.definition import RETURN, JsonObject, JsonValue
 from workflows.core.durations import DurationInvalid, parse_duration
 from workflows.core.problems import Problem, path_to, suggestion
 from workflows.core.templates import TemplateInvalid, has_code, sole_source
+from workflows.core.timers import WaitInvalid, read_instant
+from workflows.core.tolerance import ThresholdInvalid, parse_tolerance
+from workflows.core.waiting_kinds import WAITING_KINDS
 from workflows.expressions import (
     Expression,
     ExpressionInvalid,
@@ -32,6 +37,9 @@ BUILT_IN_USES: Mapping[str, JsonObject] = {
         },
     },
     "set": {"type": "object", "description": "The output of the step."},
+    **{uses: kind.schema for uses, kind in WAITING_KINDS.items()},
+    switching.USES: switch_validation.SCHEMA,
+    RETURN: {"type": "object", "description": "The output of the run, which ends here."},
 }
 """What a step can use without any adapter: the JSON Schema of its `with`."""
 _UNCONNECTED = frozenset(BUILT_IN_USES)
@@ -39,17 +47,19 @@ _UNCONNECTED = frozenset(BUILT_IN_USES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What a step is judged against: the steps before it, all steps, and what is installed."""
+    """What a step is judged against: the steps before it and right behind it, all steps, and what is installed."""
 
     upstream: frozenset[str]
     steps: frozenset[str]
     uses: Mapping[str, JsonObject]
     functions: Collection[str] | None
     limits: Collection[str] | None = None
+    dependents: frozenset[str] = frozenset()
+    is_closing: bool = False
 
     def scope(self, *, has_item: bool) -> Scope:
         """This will give what the expressions of the step may refer to."""
-        return Scope(steps=self.upstream, has_item=has_item, known=self.steps)
+        return Scope(steps=self.upstream, has_item=has_item, known=self.steps, is_closing=self.is_closing)
 
 
 def step_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> Iterator[Problem]:
@@ -60,8 +70,20 @@ def step_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> I
     yield from _for_each_problems(step, at=at, scope=outer)
     inner = surroundings.scope(has_item="for_each" in step)
     yield from template_problems(step.get("with"), at=path_to(at, "with"), scope=inner)
+    yield from _tolerance_problems(step, at=at)
+    yield from _repetition_problems(step, at=at, scope=replace(inner, has_output=True))
+    yield from _switch_problems(step, at=at, surroundings=surroundings)
     yield from duration_problems(step, at=at)
+    if step.get("uses") == RETURN and "for_each" in step:
+        yield Problem(path_to(at, "for_each"), "`return` ends the run once: it has no items", "take it out")
     yield from _limit_problems(step, at=path_to(at, "limits"), known=surroundings.limits)
+
+
+def undo_problems(undo: JsonObject, *, at: str, has_item: bool, surroundings: Surroundings) -> Iterator[Problem]:
+    """This will give everything that is wrong with the `undo` of a step beyond its shape."""
+    yield from _use_problems(undo, at=at, surroundings=surroundings)
+    yield from template_problems(undo.get("with"), at=path_to(at, "with"), scope=surroundings.scope(has_item=has_item))
+    yield from duration_problems(undo, at=at)
 
 
 def template_problems(value: JsonValue, *, at: str, scope: Scope) -> Iterator[Problem]:
@@ -132,7 +154,20 @@ def _use_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> I
     yield from Schema(surroundings.uses[uses]).problems(inputs, at=path_to(at, "with"), is_open=has_code)
     if uses == "python" and isinstance(inputs, Mapping):
         yield from _function_problems(inputs, at=path_to(at, "with"), functions=surroundings.functions)
+    if uses == "wait" and isinstance(inputs, Mapping):
+        yield from _wait_problems(inputs, at=path_to(at, "with"))
     yield from _connection_problems(step, uses=uses, inputs=inputs, at=at)
+
+
+def _wait_problems(inputs: JsonObject, *, at: str) -> Iterator[Problem]:
+    until = inputs.get("until")
+    if "for" in inputs and not has_code(inputs["for"]):
+        yield from length_problems(inputs, key="for", at=at)
+    if isinstance(until, str) and not has_code(until):
+        try:
+            read_instant(until)
+        except WaitInvalid as error:
+            yield Problem(path_to(at, "until"), str(error).removeprefix("`until`: "))
 
 
 def _function_problems(inputs: JsonObject, *, at: str, functions: Collection[str] | None) -> Iterator[Problem]:
@@ -168,6 +203,20 @@ def _limit_problems(step: JsonObject, *, at: str, known: Collection[str] | None)
             yield Problem(path_to(at, index), message, f"{hint}; `automation limits set {name} N` makes it")
 
 
+def _switch_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> Iterator[Problem]:
+    if step.get("uses") != switching.USES:
+        return
+    yield from switch_validation.switch_problems(
+        step, at=at, steps=surroundings.steps, dependents=surroundings.dependents
+    )
+    inputs = step.get("with")
+    conditions = inputs.get("conditions") if isinstance(inputs, Mapping) else None
+    for number, one in enumerate(conditions if isinstance(conditions, list) else ()):
+        if isinstance(one, Mapping):
+            path = path_to(at, "with", "conditions", number, "if")
+            yield from _condition_problems(one.get("if"), at=path, scope=surroundings.scope(has_item=False))
+
+
 def _condition_problems(value: JsonValue, *, at: str, scope: Scope) -> Iterator[Problem]:
     if isinstance(value, str):
         yield from _source_problems(value, at=at, scope=scope, compile_source=compile_condition)
@@ -183,6 +232,32 @@ def _for_each_problems(step: JsonObject, *, at: str, scope: Scope) -> Iterator[P
     if "parallel" in step and "for_each" not in step:
         hint = "add `for_each`, or take `parallel` out"
         yield Problem(path_to(at, "parallel"), "`parallel` counts items of a `for_each`, and there is none", hint)
+
+
+def _tolerance_problems(step: JsonObject, *, at: str) -> Iterator[Problem]:
+    if "on_failure" not in step:
+        return
+    path, value = path_to(at, "on_failure"), step["on_failure"]
+    if "for_each" not in step:
+        hint = "add `for_each`, or take `on_failure` out"
+        yield Problem(path, "`on_failure` judges items of a `for_each`, and there is none", hint)
+    if isinstance(value, Mapping) and isinstance(value.get("threshold"), str):
+        try:
+            parse_tolerance(value)
+        except ThresholdInvalid as error:
+            yield Problem(path_to(path, "threshold"), str(error))
+
+
+def _repetition_problems(step: JsonObject, *, at: str, scope: Scope) -> Iterator[Problem]:
+    value = step.get("repeat_until")
+    if not isinstance(value, Mapping):
+        return
+    path = path_to(at, "repeat_until")
+    if step.get("uses") in WAITING_KINDS:
+        yield Problem(path, f"{step['uses']!r} waits for its end by itself", "repeat what a worker performs")
+    yield from _condition_problems(value.get("condition"), at=path_to(path, "condition"), scope=scope)
+    yield from length_problems(value, key="every", at=path)
+    yield from length_problems(value, key="cap", at=path)
 
 
 def _compile_list(source: str, *, scope: Scope) -> Expression:

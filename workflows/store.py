@@ -6,7 +6,7 @@ Every function is one statement. Outside a transaction it is one durable commit;
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple, TypedDict, TypeVar
+from typing import Any, NamedTuple, TypedDict, TypeVar
 from uuid import UUID
 
 import orjson
@@ -54,7 +54,8 @@ class Due:
 class Claim:
     """An activation leased to this worker, with what it needs of its run.
 
-    `was_lost`: another worker held it and did not come back. `input` is the run's input as JSON text.
+    `was_lost`: another worker held it and did not come back. `input` and `error` are the run's as JSON text. `ending`
+    is what the run will end as; `notice` says whether anything comes after the step under way.
     """
 
     id: int
@@ -80,6 +81,12 @@ class Claim:
     priority: int
     fairness_key: str = ""
     fairness_weight: float = 1.0
+    pause_epoch: int = 0
+    begun_at: datetime | None = None
+    ending: str = ""
+    is_undoing: bool = False
+    error: str | None = None
+    notice: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +99,7 @@ class HeldItem:
     previous_delay_s: float | None
     started_at: datetime | None
     round: int = 0
+    parked_s: float = 0.0
 
 
 class RunRow(TypedDict):
@@ -160,6 +168,7 @@ class FinishRow(TypedDict):
 
     id: int
     epoch: int
+    run_id: str
     state: str
     output: object
     error: object
@@ -259,18 +268,23 @@ def next_due_s() -> float | None:
 
 def claim(*, refs: Sequence[ActivationRef], owner: str, lease_s: float) -> Sequence[Claim]:
     """This will lease those of `refs` that may be worked on now; the others are somebody else's, or over."""
-    params = {**_named(refs), "owner": owner, "lease_s": lease_s, "is_alone": len(refs) == 1, "gates": GATES}
+    months = _months([str(ref.run_id) for ref in refs])
+    params = {**_named(refs), **months, "owner": owner, "lease_s": lease_s, "is_alone": len(refs) == 1, "gates": GATES}
     return [Claim(*row) for row in statements.run("claim", params)]
 
 
-def advance(*, moves: Sequence[AdvanceRow], steps: Sequence[StepRow], events: Sequence[EventRow]) -> frozenset[int]:
-    """This will end steps and begin the next ones; gives the activations that were still ours."""
-    return _moved("advance", moves=moves, steps=steps, events=events)
+def advance(
+    *, moves: Sequence[AdvanceRow], steps: Sequence[StepRow], events: Sequence[EventRow]
+) -> tuple[frozenset[int], int]:
+    """This will end steps and begin the next ones; gives those that were still ours, and the pauses' epoch."""
+    moved, _, pause_epoch = _moved("advance", moves=moves, steps=steps, events=events)
+    return frozenset(moved or ()), pause_epoch
 
 
 def finish(*, moves: Sequence[FinishRow], steps: Sequence[StepRow], events: Sequence[EventRow]) -> frozenset[int]:
     """This will end steps, their activations and their runs; gives the activations that were still ours."""
-    return _moved("finish", moves=moves, steps=steps, events=events)
+    months = _months([move["run_id"] for move in moves])
+    return frozenset(_moved("finish", moves=moves, steps=steps, events=events, **months)[0] or ())
 
 
 def retry_later(*, moves: Sequence[RetryRow], events: Sequence[EventRow]) -> frozenset[int]:
@@ -336,8 +350,8 @@ def end_items(
     hold: HoldRow,
     results: Sequence[ItemRow],
     events: Sequence[EncodedEvent],
-) -> bool:
-    """This will end items or book their next attempt; False when the lease was lost and nothing changed."""
+) -> int | None:
+    """This will end items or book their next attempt; None when the lease was lost, else the pauses' epoch."""
     params = {
         "run_id": run_id,
         "step": step,
@@ -346,7 +360,8 @@ def end_items(
         "events": dump(events),
         **hold,
     }
-    return bool(statements.run("end_items", params))
+    rows = statements.run("end_items", params)
+    return int(rows[0][0]) if rows else None
 
 
 def _moved(
@@ -355,9 +370,10 @@ def _moved(
     moves: Sequence[_Held],
     steps: Sequence[StepRow],
     events: Sequence[EventRow],
-) -> frozenset[int]:
-    params = {"moves": dump(_in_lock_order(moves)), "steps": dump(steps), "events": dump(events)}
-    return frozenset(statements.run(name, params)[0][0] or ())
+    **months: str,
+) -> Sequence[Any]:  # Any: the columns of either statement
+    params = {"moves": dump(_in_lock_order(moves)), "steps": dump(steps), "events": dump(events), **months}
+    return statements.run(name, params)[0]
 
 
 def _items(name: str, params: Mapping[str, object]) -> Sequence[HeldItem]:
@@ -365,6 +381,11 @@ def _items(name: str, params: Mapping[str, object]) -> Sequence[HeldItem]:
         HeldItem(index, None if value is None else orjson.loads(value), *rest)
         for index, value, *rest in statements.run(name, params)
     ]
+
+
+def _months(run_ids: Sequence[str]) -> Mapping[str, str]:
+    """Their texts have the order of the ids, and so of the months they lie in."""
+    return {"first_run": min(run_ids), "last_run": max(run_ids)}
 
 
 def _named(refs: Sequence[ActivationRef]) -> Mapping[str, object]:

@@ -12,12 +12,13 @@ from uuid import UUID
 from django.db.models import Count, F, QuerySet, TextField
 from django.db.models.functions import Cast, Left
 
-from workflows import capacity, places
+from workflows import capacity, pause_store, pauses, places
 from workflows.core.building import restore_definition
 from workflows.core.definition import JsonObject, StepDefinition
+from workflows.core.pausing import PauseRule
 from workflows.core.plan import Plan, restore_plan
 from workflows.core.standing import open_standing
-from workflows.core.states import ActivationState, RunState, WaitReason
+from workflows.core.states import ActivationState, Phase, RunState, WaitReason
 from workflows.models import Activation, Attempt, DeadLetter, Fanout, Item, Run, Step, WorkflowVersion
 from workflows.places import Place
 
@@ -62,6 +63,7 @@ class Wait:
     dispatches: int
     place: Place | None = None
     line: capacity.Place | None = None
+    pause: PauseRule | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,24 +181,42 @@ def _waits(run: Run, *, plan: Plan) -> Sequence[Wait]:
     rows = list(Activation.objects.filter(run_id=run.id).order_by("segment", "slot")[:_FAR])
     place = places.find_place(rows)
     lines = capacity.places(rows)
+    paused = _paused(run, rows=rows, plan=plan)
     return [
         Wait(
             step=plan.segments[row.segment].steps[row.position],
             slot=row.slot,
-            reason=WaitReason(row.wait_reason),
-            object=row.wait_object,
+            reason=WaitReason.PAUSED if row.id in paused else WaitReason(row.wait_reason),
+            object=paused[row.id].key if row.id in paused else row.wait_object,
             is_running=row.state == ActivationState.LEASED,
             lane=row.lane,
             owner=row.owner,
             attempt=row.attempt,
             due_at=row.due_at,
-            since=row.step_started_at or row.created_at,
+            since=row.begun_at or row.step_started_at or row.created_at,
             dispatches=row.dispatches,
             place=place,
             line=lines.get(row.id),
+            pause=paused.get(row.id),
         )
         for row in rows
     ]
+
+
+def _paused(run: Run, *, rows: Sequence[Activation], plan: Plan) -> Mapping[int, PauseRule]:
+    """The pauses that keep activations waiting, by the activation's id."""
+    rules = pause_store.in_force() if rows else ()
+    found = {
+        row.id: pauses.find_for(
+            row,
+            workflow=run.workflow_name,
+            created_at=run.created_at,
+            step=plan.step_at(segment=row.segment, position=row.position),
+            rules=rules,
+        )
+        for row in rows
+    }
+    return {number: rule for number, rule in found.items() if rule is not None}
 
 
 def _steps(run: Run, *, plan: Plan, waits: Sequence[Wait], item_state: str) -> Sequence[StepStory]:
@@ -210,6 +230,7 @@ def _steps(run: Run, *, plan: Plan, waits: Sequence[Wait], item_state: str) -> S
     for attempt in Attempt.objects.filter(run_id=run.id, index__isnull=True).order_by("id")[:ATTEMPTS]:
         failures.setdefault(attempt.step, []).append(attempt)
     items = _items(run, item_state=item_state)
+    begun = ended.keys() | {wait.step for wait in waits}
     return [
         _step(
             run,
@@ -220,6 +241,7 @@ def _steps(run: Run, *, plan: Plan, waits: Sequence[Wait], item_state: str) -> S
             items=items.get(definition.id),
         )
         for definition in in_order(plan)
+        if definition.phase is not Phase.UNDO or definition.id in begun
     ]
 
 

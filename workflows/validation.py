@@ -1,15 +1,18 @@
 """Judges a definition document and says everything that is wrong with it at once; it never mends one."""
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
 
+from workflows.closing_validation import closing_problems
 from workflows.core.building import needs_of, restore_definition
 from workflows.core.definition import Definition, JsonObject
-from workflows.core.order import find_cycles, upstream_of
-from workflows.core.problems import DefinitionInvalid, Problem, path_to, suggestion
+from workflows.core.order import upstream_of
+from workflows.core.problems import DefinitionInvalid, Problem, path_to
 from workflows.definition_schema import definition_schema
 from workflows.expressions import Scope
 from workflows.flow_validation import flow_problems
+from workflows.needs_validation import needs_problems, readable_steps
 from workflows.schema import Schema, schema_problems
 from workflows.step_validation import (
     BUILT_IN_USES,
@@ -20,6 +23,7 @@ from workflows.step_validation import (
     step_problems,
     template_problems,
 )
+from workflows.triggers import trigger_problems
 
 __all__ = ["BUILT_IN_USES", "find_problems", "parse_definition", "restore_definition"]
 
@@ -76,28 +80,26 @@ def _meaning(
     lanes: Collection[str] | None,
     limits: Collection[str] | None,
 ) -> Iterator[Problem]:
-    steps = _readable_steps(document)
+    steps = readable_steps(document.get("steps"))
     needs = {step_id: needs_of(step.get("needs")) for step_id, step in steps.items()}
     upstream = upstream_of(needs)
+    dependents: dict[str, list[str]] = {}
+    for step_id, wanted in needs.items():
+        for need in wanted:
+            dependents.setdefault(need, []).append(step_id)
     yield from _top_problems(document, lanes=lanes)
-    yield from _needs_problems(steps, needs=needs)
+    yield from needs_problems(steps, needs=needs, at="$.steps")
+    base = Surroundings(upstream=frozenset(), steps=frozenset(steps), uses=uses, functions=functions, limits=limits)
     for step_id, step in steps.items():
-        surroundings = Surroundings(
-            upstream=upstream[step_id], steps=frozenset(steps), uses=uses, functions=functions, limits=limits
-        )
+        surroundings = replace(base, upstream=upstream[step_id], dependents=frozenset(dependents.get(step_id, ())))
         at = path_to("$.steps", step_id)
         yield from step_problems(step, at=at, surroundings=surroundings)
         yield from lane_problems(step, at=at, lanes=lanes)
+    yield from closing_problems(document, upstream=upstream, surroundings=base, lanes=lanes)
     everything = Scope(steps=frozenset(steps), known=frozenset(steps))
     yield from template_problems(document.get("output"), at="$.output", scope=everything)
     yield from flow_problems(document, known=frozenset(steps))
-
-
-def _readable_steps(document: JsonObject) -> dict[str, JsonObject]:
-    steps = document.get("steps")
-    if not isinstance(steps, Mapping):
-        return {}
-    return {step_id: step for step_id, step in steps.items() if isinstance(step, Mapping)}
+    yield from trigger_problems(document)
 
 
 def _top_problems(document: JsonObject, *, lanes: Collection[str] | None) -> Iterator[Problem]:
@@ -116,22 +118,3 @@ def _top_problems(document: JsonObject, *, lanes: Collection[str] | None) -> Ite
     fairness = document.get("fairness")
     if isinstance(fairness, Mapping):
         yield from template_problems(fairness.get("key"), at="$.fairness.key", scope=Scope(steps=frozenset()))
-
-
-def _needs_problems(steps: Mapping[str, JsonObject], *, needs: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
-    for step_id, wanted in needs.items():
-        for index, need in enumerate(wanted):
-            if need in steps:
-                continue
-            path = path_to("$.steps", step_id, "needs")
-            if not isinstance(steps[step_id]["needs"], str):
-                path = path_to(path, index)
-            others = [other for other in steps if other != step_id]
-            yield Problem(path, f"there is no step {need!r}", suggestion(need, known=others, noun="step"))
-    for cycle in find_cycles(needs):
-        shown = " -> ".join(cycle)
-        hint = f"take {cycle[1]!r} out of the needs of {cycle[0]!r}, or break the circle elsewhere"
-        if len(cycle) == 2:
-            hint = "take it out of its own needs"
-        message = f"these steps wait for each other: {shown}" if len(cycle) > 2 else "the step waits for itself"
-        yield Problem(path_to("$.steps", cycle[0], "needs"), message, hint)

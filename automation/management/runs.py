@@ -1,9 +1,10 @@
-"""Starts, lists, shows, explains and cancels runs."""
+"""Starts, lists, shows and explains runs."""
 
 import argparse
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -11,10 +12,11 @@ from uuid import UUID
 import orjson
 from django.utils import timezone
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from automation.management.subcommand import Subcommand, bad_input, operator
-from workflows import inspection, operations, places, queries
+from workflows import explaining, inspection, operations, queries
 from workflows.core.definition import JsonValue
 from workflows.core.states import RunState
 
@@ -137,61 +139,32 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _why(options: argparse.Namespace, console: Console) -> int:
-    run = queries.get_run(run_id=options.run)
-    waits = inspection.waits_of(run)
-    if run.state != RunState.RUNNING:
-        console.print(f"It has ended: {run.state}", "" if run.error is None else _json(run.error), markup=False)
-    elif not waits:
-        console.print("It waits for nothing: this is a defect, please report it.", style="red")
-    for wait in waits:
-        ahead = inspection.ahead_of(run, wait=wait) if wait.object_kind == "lane" else ""
-        console.print(_sentence(wait, ahead=ahead), highlight=False, markup=False)
-    return 0
-
-
-def _sentence(wait: inspection.Wait, *, ahead: str) -> str:
-    since, due = f"{wait.since:%H:%M:%S}", "" if wait.due_at is None else f"{wait.due_at:%H:%M:%S}"
-    match wait.object_kind:
-        case "lane":
-            return f"{wait.step}: waits since {since} for a worker of the lane {wait.object_name}; {ahead}"
-        case "worker":
-            return f"{wait.step}: runs since {since} on {wait.object_name}, attempt {wait.attempt}, lease until {due}"
-        case "attempt":
-            return f"{wait.step}: waits for attempt {wait.object_name}, due at {due}"
-        case "start":
-            at = "" if wait.due_at is None else wait.due_at.isoformat(timespec="seconds")
-            return f"{wait.step}: was told to start at {at}"
-        case "key":
-            return f"{wait.step}: since {since} {_at_gate(wait, due=due)}"
-        case "limit":
-            return f"{wait.step}: waits for the limit {wait.object_name}, {_in_line(wait)}"
-        case "connection":
-            held = f"{wait.step}: held back by the {wait.reason.value} of the connection {wait.object_name}"
-            return f"{held}, asks again at {due}"
-        case _:
-            return f"{wait.step}: waits for its items, {wait.object_name}, next at {due}"
-
-
-def _at_gate(wait: inspection.Wait, *, due: str) -> str:
-    told = places.gate_words(reason=wait.reason, key=wait.object_name, place=wait.place)
-    return f"{told}, due at {due}" if due else told
-
-
-def _in_line(wait: inspection.Wait) -> str:
-    if wait.line is None:
-        return "which does not exist: set its capacity"
-    return f"place {wait.line.position} in line; {wait.line.held} of {wait.line.capacity} slots are held"
-
-
-def _add_cancel(parser: argparse.ArgumentParser) -> None:
+def _add_why(parser: argparse.ArgumentParser) -> None:
     _add_run(parser)
-    parser.add_argument("--reason", default="", help="is written into the audit trail")
+    parser.add_argument("--json", action="store_true", help="write what the API answers")
 
 
-def _cancel(options: argparse.Namespace, console: Console) -> int:
-    run = operations.cancel_run(run_id=options.run, actor=operator(), now=timezone.now(), reason=options.reason)
-    console.print(f"{run.id}", _coloured(run.state), highlight=False)
+def _why(options: argparse.Namespace, console: Console) -> int:
+    found = explaining.explain(queries.get_run(run_id=options.run))
+    if options.json:
+        console.print(orjson.dumps(asdict(found)).decode(), highlight=False, markup=False)
+        return 0
+    console.print(f"{found.workflow}:", found.summary, highlight=False, markup=False)
+    if found.reasons:
+        table = Table("step", "why", "since", "until", "goes on when", "ahead of it")
+        for reason in found.reasons:
+            number = f" ({reason.count} alike)" if reason.count > 1 else ""
+            table.add_row(
+                escape(reason.step),
+                escape(f"{reason.says}{number}"),
+                f"{reason.since:%Y-%m-%d %H:%M:%S}",
+                "" if reason.until is None else f"{reason.until:%Y-%m-%d %H:%M:%S}",
+                escape(reason.ends_when),
+                escape("; ".join(reason.ahead)),
+            )
+        console.print(table)
+    for behind in found.behind:
+        console.print(f"{behind.step}: comes after {', '.join(behind.waits_for)}", highlight=False, markup=False)
     return 0
 
 
@@ -212,6 +185,5 @@ SUBCOMMANDS = (
     Subcommand(name="start", help="start a run", add_arguments=_add_start, run=_start),
     Subcommand(name="runs", help="list runs, the newest first", add_arguments=_add_runs, run=_runs),
     Subcommand(name="show", help="show a run and its steps", add_arguments=_add_run, run=_show),
-    Subcommand(name="why", help="say what a run is doing and why it waits", add_arguments=_add_run, run=_why),
-    Subcommand(name="cancel", help="cancel a run", add_arguments=_add_cancel, run=_cancel),
+    Subcommand(name="why", help="say what a run is doing and why it waits", add_arguments=_add_why, run=_why),
 )

@@ -1,16 +1,20 @@
-"""The scheduler process: dispatches what is due until it is told to end; any number of them may run."""
+"""The scheduler process: dispatches what is due and fires schedules until told to end; any number may run."""
 
 import argparse
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 
 import structlog
 from celery import current_app
 from rich.console import Console
 
+from automation.firing import loop, sending
 from automation.management.subcommand import Subcommand, no_arguments
+from integrations.notifications import delivery
+from retention.operations import upkeep
 from workflows.dispatch import dead_queue, relay
 from workflows.dispatch.doorbell import Doorbell
 from workflows.dispatch.publisher import Publisher
@@ -25,17 +29,30 @@ def _run(_options: argparse.Namespace, _console: Console) -> int:
     watch = threading.Thread(
         target=dead_queue.watch, args=(current_app,), kwargs={"wait": stopping.wait}, name="dead-queue", daemon=True
     )
-    watch.start()
+    threads = (
+        watch,
+        threading.Thread(target=delivery.run, kwargs={"wait": stopping.wait}, name="notifications", daemon=True),
+        threading.Thread(target=loop.run, kwargs=_until(stopping), name="schedules", daemon=True),
+        threading.Thread(target=sending.run, kwargs=_until(stopping), name="periodic-tasks", daemon=True),
+        threading.Thread(target=upkeep.watch, kwargs={"wait": stopping.wait}, name="months", daemon=True),
+    )
+    for thread in threads:
+        thread.start()
     log.info("scheduler_started", pid=os.getpid())
     try:
         with Publisher(current_app) as publisher:
             relay.run(publisher=publisher, doorbell=doorbell, is_stopping=stopping.is_set)
     finally:
         stopping.set()
-        watch.join(timeout=_PATIENCE_S)
+        for thread in threads:
+            thread.join(timeout=_PATIENCE_S)
         doorbell.close()
     log.info("scheduler_stopped", pid=os.getpid())
     return 0
+
+
+def _until(stopping: threading.Event) -> dict[str, Callable[..., object]]:
+    return {"is_stopping": stopping.is_set, "wait": stopping.wait}
 
 
 def _stop_on_signals() -> threading.Event:

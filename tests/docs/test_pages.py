@@ -13,7 +13,8 @@ from workflows.operations import publishing
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
-TOP = "audit|automation|benchmarks|config|deploy|docs|examples|integrations|reconciliation|tests|workflows|\\.ci"
+APPS = "audit|automation|integrations|reconciliation|retention|workflows"
+TOP = rf"{APPS}|benchmarks|config|deploy|docs|examples|tests|\.ci"
 CITED = re.compile(rf"(?<![\w/:.-])((?:{TOP})/[\w./-]*[\w/])")
 
 
@@ -59,6 +60,13 @@ def test_every_shown_definition_is_right() -> None:
     for _, source in shown:
         document = documents.parse_document(source).document
         validation.parse_definition(document, uses=publishing.uses(), functions=None)
+
+
+def test_index_of_the_guide_lists_every_page() -> None:
+    guide = ROOT / "docs" / "guide"
+    listed = re.findall(r"^\| \[(\w+\.md)\]", (guide / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert sorted(listed) == sorted(path.name for path in guide.glob("*.md") if path.name != "README.md")
 
 
 def test_generated_pages_are_up_to_date() -> None:

@@ -16,6 +16,7 @@ from audit.events import Actor, ActorKind
 from tests.support.waiting import wait_until
 from workflows import due, operations
 from workflows.core.definition import JsonValue
+from workflows.core.outcome import NEVER
 from workflows.execution import shift
 from workflows.models import Activation, Item, Run, Step
 from workflows.store import GATES, ActivationRef
@@ -24,6 +25,7 @@ TESTER = Actor(kind=ActorKind.SYSTEM, id="test")
 AT_ONCE: Mapping[str, object] = {"attempts": 3, "first": "0s", "jitter": "none"}
 """A retry policy without delays."""
 _MAX_ROUNDS = 1_000
+_FAR = NEVER - timedelta(days=1)
 
 
 def call(name: str, **more: object) -> dict[str, object]:
@@ -93,10 +95,16 @@ def take_due(lane: str = "default") -> None:
 
 
 def let_time_pass(*run_ids: UUID) -> None:
-    """This will make timers due: of retries, of items, and of nothing that a worker holds."""
-    asleep = Activation.objects.filter(run_id__in=run_ids, state="waiting")
+    """This will make timers due: of retries, of items, and of nothing that a worker holds.
+
+    What is parked until a time began so much earlier; what only somebody else wakes stays as it is.
+    """
+    parked = {"run_id__in": run_ids, "parked_at__isnull": False, "due_at__range": (timezone.now(), _FAR)}
+    Activation.objects.filter(**parked).update(begun_at=F("begun_at") - (F("due_at") - Now()))
+    Item.objects.filter(**parked).update(started_at=F("started_at") - (F("due_at") - Now()))
+    asleep = Activation.objects.filter(run_id__in=run_ids, state="waiting", due_at__lt=_FAR)
     asleep.exclude(wait_reason__in=GATES).update(due_at=Now())
-    Item.objects.filter(run_id__in=run_ids, due_at__isnull=False).update(due_at=Now())
+    Item.objects.filter(run_id__in=run_ids, due_at__lt=_FAR).update(due_at=Now())
 
 
 def let_in(*run_ids: UUID) -> None:

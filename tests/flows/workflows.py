@@ -122,6 +122,20 @@ def fail_unless(path: str, ledger: str | None = None, *, context: StepContext) -
 
 
 @function
+def poll(ledger: str, done_in: int, context: StepContext, gate: str | None = None) -> dict[str, JsonValue]:
+    """This will look at something that is done in the round of that number; each round has an effect and its own key.
+
+    `{round}` in `gate` stands for the number of the round.
+    """
+    before = outside.Ledger(Path(ledger)).entries("begin", run_id=context.run_id, step=context.step)
+    number = len({entry.key for entry in before} | {context.idempotency_key})
+    outside.write(ledger, event="begin", context=context, note=str(number))
+    _wait_for(None if gate is None else gate.format(round=number))
+    outside.write(ledger, event="effect", context=context, note=str(number))
+    return {"status": "done" if number >= done_in else "busy", "round": number}
+
+
+@function
 def fail_on(value: JsonValue, bad: JsonValue) -> JsonValue:
     """This will be refused for one value, and give back any other."""
     if value == bad:
@@ -182,6 +196,31 @@ def ignore_timeout(ledger: str, context: StepContext) -> None:
     while context.attempt == 1:
         with contextlib.suppress(BaseException):
             time.sleep(_POLL_S)
+
+
+@function
+def work_until_told(ledger: str, context: StepContext, heeds: bool = True) -> str:
+    """This will work until it is told to stop; unless it heeds that, it goes on to its effect then."""
+    outside.write(ledger, event="begin", context=context)
+    deadline = time.monotonic() + _LONGEST_S
+    while not context.is_cancelled() and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    outside.write(ledger, event="told", context=context)
+    if heeds:
+        context.raise_if_cancelled()
+    outside.write(ledger, event="effect", context=context)
+    return "done in the grace"
+
+
+@function
+async def wait_until_told(ledger: str, context: StepContext) -> None:
+    """This will wait for very long, and tell when it was cancelled."""
+    outside.write(ledger, event="begin", context=context)
+    try:
+        await asyncio.sleep(_LONGEST_S)
+    except asyncio.CancelledError:
+        outside.write(ledger, event="told", context=context)
+        raise
 
 
 @function

@@ -71,8 +71,8 @@ def test_start_show_why_and_cancel_tell_the_story_of_a_run(capsys: pytest.Captur
 
     run = Run.objects.get(id=run_id)
     assert (again, run.input) == (run_id, {"a": 1})
-    assert "first: waits since" in waiting
-    assert "for a worker of the lane default" in waiting
+    assert "first waits for a worker of the lane default" in waiting
+    assert "second: comes after first" in waiting
     assert "a test" in ended
     assert "not_reached" in shown
     assert run_id in listed

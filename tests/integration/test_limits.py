@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -117,7 +117,33 @@ def test_higher_priority_goes_first_and_newcomers_do_not_pass_the_line() -> None
     missing = limit_store.take_slots(hold={"id": claim.id, "epoch": claim.epoch}, limits=[name])
 
     assert missing == [name]
-    assert limit_store.wake_line(limits=[name])[0][0].run_id == high
+    assert limit_store.wake_line(limits=[name])[0].ref.run_id == high
+
+
+def test_two_workers_call_the_next_two_in_line_at_the_same_time() -> None:
+    """Whom the other worker is calling right now still looks as if it stood in line, further ahead."""
+    name = limit_of(2)
+    workflow = publish({"only": call("noop", limits=[name])})
+    holders = [claimed(start(workflow)) for _ in range(2)]
+    first, second = start(workflow), start(workflow)
+    driving.work(first, second)
+    Activation.objects.filter(id__in=holders).delete()
+    answers: list[object] = []
+
+    def call_the_other() -> None:
+        (other,) = limit_store.wake_line(limits=[name], most=1)
+        (claim,) = store.claim(refs=[other.ref], owner="elsewhere:2", lease_s=60)
+        hold: store.HoldRow = {"id": claim.id, "epoch": claim.epoch}
+        answers.extend([other.ref.run_id, limit_store.take_slots(hold=hold, limits=[name], called=other.limit)])
+        connection.close()
+
+    with transaction.atomic():
+        assert [one.ref.run_id for one in limit_store.wake_line(limits=[name], most=1)] == [first]
+        thread = threading.Thread(target=call_the_other)
+        thread.start()
+        thread.join(timeout=20)
+
+    assert answers == [second, []]
 
 
 @pytest.mark.parametrize("how", ["cancel", "expire", "lose", "retry", "release"])
@@ -251,7 +277,7 @@ def test_lowered_limit_hands_out_nothing_before_enough_have_ended() -> None:
 
     assert counts == [3, 2, 1]
     assert Slot.objects.filter(limit__name=name).count() == 1
-    assert [ref.run_id for ref, _lane in limit_store.wake_line(limits=[name])] == [waiting]
+    assert [one.ref.run_id for one in limit_store.wake_line(limits=[name])] == [waiting]
 
 
 def test_raised_limit_wakes_the_line_at_once() -> None:

@@ -2,11 +2,12 @@
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflows.core import switching
 from workflows.core.definition import Definition, StepDefinition
 from workflows.core.plan import Plan, compile_plan, restore_plan
 from workflows.core.progress import Verdict, advance, follow, judge
@@ -40,7 +41,28 @@ def definitions(draw: st.DrawFn) -> Definition:
                 queue=draw(st.sampled_from(["default", "io"])),
             )
         )
-    return Definition(name="random", steps=tuple(steps))
+    return Definition(name="random", steps=tuple(draw(switched(step, steps=steps)) for step in steps))
+
+
+@st.composite
+def switched(draw: st.DrawFn, step: StepDefinition, *, steps: list[StepDefinition]) -> StepDefinition:
+    """This will make some steps a switch, which names some of those that need it and chooses some of these."""
+    dependents = [other.id for other in steps if step.id in other.needs]
+    if not dependents or not draw(st.booleans()):
+        return step
+    named = draw(st.lists(st.sampled_from(dependents), unique=True))
+    chosen = draw(st.lists(st.sampled_from(named), unique=True)) if named else []
+    inputs = {"value": "none", "cases": {"a": named}, "default": chosen}
+    return replace(step, uses=switching.USES, inputs=inputs)
+
+
+def chosen_in(plan: Plan, ended: Mapping[str, StepState]) -> dict[str, frozenset[str]]:
+    """This will give what the switches chose that have succeeded."""
+    return {
+        switch: switching.chosen_of(switching.choose(plan.graph.steps[switch].inputs))
+        for switch in plan.switches
+        if ended.get(switch) is StepState.SUCCEEDED
+    }
 
 
 def simulate(plan: Plan, *, oracle: Mapping[str, StepState], order: random.Random) -> History:
@@ -50,7 +72,7 @@ def simulate(plan: Plan, *, oracle: Mapping[str, StepState], order: random.Rando
 
     def go_on() -> None:
         active = {step for segment, position in under_way for step in plan.segments[segment].steps[position:]}
-        follows = advance(plan, ended=history.ended, active=active)
+        follows = advance(plan, ended=history.ended, active=active, chosen=chosen_in(plan, history.ended))
         history.ended.update(follows.decided)
         for entry in follows.ready:
             under_way.append((entry.segment, entry.position))
@@ -100,6 +122,25 @@ def test_every_step_ends_exactly_once_and_the_run_ends(
     assert history.run_state is not None
 
 
+@given(definitions(), st.randoms(use_true_random=False), st.data())
+def test_exactly_the_chosen_branch_runs(definition: Definition, order: random.Random, data: st.DataObject) -> None:
+    """What a switch names and did not choose is skipped; what it chose is judged as if there were no switch."""
+    plan = compile_plan(definition)
+    oracle = {step.id: data.draw(st.sampled_from(OUTCOMES)) for step in definition.steps}
+    history = simulate(plan, oracle=oracle, order=order)
+    chosen = chosen_in(plan, history.ended)
+
+    for step, switches in plan.switches_of.items():
+        decided = [switch for switch in switches if switch in chosen]
+        if any(step not in chosen[switch] for switch in decided):
+            assert step not in history.started
+            assert history.ended[step] is StepState.SKIPPED
+        else:
+            needs = [history.ended[need] for need in plan.graph.needs[step]]
+            verdict = judge(plan.graph.steps[step].when, states=needs)
+            assert (step in history.started) is (verdict is Verdict.RUN)
+
+
 @given(definitions())
 def test_no_step_waits_for_more_than_its_needs(definition: Definition) -> None:
     """When exactly the ancestors of a step have succeeded, it is ready or behind a ready one in its segment."""
@@ -107,9 +148,11 @@ def test_no_step_waits_for_more_than_its_needs(definition: Definition) -> None:
     for step in definition.steps:
         ended = dict.fromkeys(plan.graph.upstream(step.id), StepState.SUCCEEDED)
         verdict = judge(step.when, states=[ended[need] for need in step.needs])
-        if verdict is not Verdict.RUN:
+        chosen = chosen_in(plan, ended)
+        held_back = any(step.id not in chosen.get(switch, ()) for switch in plan.switches_of.get(step.id, ()))
+        if verdict is not Verdict.RUN or held_back:
             continue
-        follows = advance(plan, ended=ended, active=frozenset())
+        follows = advance(plan, ended=ended, active=frozenset(), chosen=chosen)
         places = {(entry.segment, entry.position) for entry in follows.ready}
         assert plan.place_of[step.id] in places
 

@@ -92,8 +92,10 @@ class Line(RuleBasedStateMachine):
             case "cancel":
                 operations.cancel_run(run_id=run_id, actor=TESTER, now=timezone.now())
             case "lose":
-                Activation.objects.filter(id=hold["id"]).update(due_at=Now())
-                driving.take_due()
+                lost = Activation.objects.filter(id=hold["id"], state="leased")
+                lost.update(due_at=Now())
+                while lost.exists():  # runs of other tests may be due, and taken before it
+                    driving.take_due()
             case _:
                 Activation.objects.filter(id=hold["id"]).update(due_at=Now())
                 shift.execute(claimable(run_id))

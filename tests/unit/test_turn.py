@@ -12,6 +12,7 @@ from workflows.execution.turn import Turn
 def _nothing_waits() -> Iterator[None]:
     yield
     urgency.show(urgency.NOTHING, children=[0])
+    urgency.show_line(is_empty=False)
 
 
 def test_turn_makes_way_for_a_more_urgent_lane_after_its_first_step() -> None:
@@ -33,3 +34,27 @@ def test_turn_ends_with_its_time() -> None:
     turn = Turn(seconds=-1, rank=2)
 
     assert (turn.is_over(), turn.is_preempted) == (True, False)
+
+
+def test_turn_goes_on_beyond_its_time_while_nothing_waits() -> None:
+    turn = Turn(seconds=-1, rank=2)
+    urgency.show_line(is_empty=True)
+    alone = turn.is_over()
+    urgency.show_line(is_empty=False)
+
+    assert (alone, turn.is_over()) == (False, True)
+
+
+def test_turn_ends_at_last_even_when_nothing_waits() -> None:
+    urgency.show_line(is_empty=True)
+
+    assert Turn(seconds=-60, rank=2).is_over()
+
+
+def test_turn_beyond_its_time_makes_way_for_a_more_urgent_lane() -> None:
+    turn = Turn(seconds=-1, rank=2)
+    urgency.show_line(is_empty=True)
+    assert not turn.is_over()
+    urgency.show(1, children=[0])
+
+    assert [turn.is_over(), turn.is_preempted] == [True, True]

@@ -3,7 +3,16 @@
 from workflows.admin.dead_letters import DeadLetterAdmin
 from workflows.admin.incidents import IncidentAdmin, PoisonMessageAdmin
 from workflows.admin.limits import LimitAdmin
+from workflows.admin.pauses import PauseAdmin
 from workflows.admin.runs import RunAdmin
 from workflows.admin.workflows import WorkflowAdmin
 
-__all__ = ["DeadLetterAdmin", "IncidentAdmin", "LimitAdmin", "PoisonMessageAdmin", "RunAdmin", "WorkflowAdmin"]
+__all__ = [
+    "DeadLetterAdmin",
+    "IncidentAdmin",
+    "LimitAdmin",
+    "PauseAdmin",
+    "PoisonMessageAdmin",
+    "RunAdmin",
+    "WorkflowAdmin",
+]

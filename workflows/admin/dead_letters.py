@@ -21,7 +21,15 @@ from workflows.admin.filters import KindFilter, OpenFirstFilter, WorkflowFilter
 from workflows.admin.pages import ReadingAdmin, actor_of, is_allowed, names_of, require, uuid_of
 from workflows.admin.paging import CappedPaginator
 from workflows.core.states import DeadLetterState
-from workflows.errors import DeadLetterResolved, NotRequeueable, RunEnded, UnknownDeadLetter, WorkflowError
+from workflows.errors import (
+    DeadLetterResolved,
+    NotRequeueable,
+    RunEnded,
+    RunUndone,
+    StillEnding,
+    UnknownDeadLetter,
+    WorkflowError,
+)
 from workflows.models import DeadLetter
 
 _ATTEMPTS = 100
@@ -232,6 +240,10 @@ def _each(ids: Iterable[int], *, act: Callable[[int], None]) -> Counter[str]:
             ends["left open, because their run was cancelled"] += 1
         except NotRequeueable:
             ends["left open, because it would be the same again"] += 1
+        except RunUndone:
+            ends["left open, because their run has been undone"] += 1
+        except StillEnding:
+            ends["left open, because their run is just ending"] += 1
         except UnknownDeadLetter:
             ends["not found"] += 1
         else:

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 from workflows import drawing, timeline
 from workflows.core.definition import StepDefinition
 from workflows.core.plan import Plan
-from workflows.core.states import JoinRule
+from workflows.core.states import JoinRule, Phase
 from workflows.drawing import Node
 from workflows.templatetags.workflow_display import span, words
 from workflows.timeline import StepStory, Story
@@ -30,13 +30,14 @@ def plan_graph(plan: Plan) -> SafeString:
     nodes = [
         Node(
             id=step.id,
-            needs=step.needs,
+            needs=_drawn_needs(step, plan=plan),
             kind=step.uses,
-            badge=_parallel(step),
+            badge="undo" if step.id in plan.undo_of else _parallel(step),
             note=_note(step),
             is_stack=step.for_each is not None,
         )
         for step in timeline.in_order(plan)
+        if step.phase is not Phase.UNDO
     ]
     return _safe(nodes, label=f"Graph of {plan.definition.name}")
 
@@ -46,7 +47,7 @@ def run_graph(story: Story, *, now: datetime) -> SafeString:
     nodes = [
         Node(
             id=step.id,
-            needs=step.definition.needs,
+            needs=_drawn_needs(step.definition, plan=story.version.plan),
             kind=step.definition.uses,
             state=step.state,
             badge=_progress(step, now=now),
@@ -57,6 +58,17 @@ def run_graph(story: Story, *, now: datetime) -> SafeString:
         for step in story.steps
     ]
     return _safe(nodes, label=f"Graph of run {story.run.id}")
+
+
+def _drawn_needs(step: StepDefinition, *, plan: Plan) -> tuple[str, ...]:
+    """Arrows show what comes before: the step that is undone, and before `finally` the last main steps."""
+    match step.phase:
+        case Phase.UNDO:
+            return (step.undoes,) if step.undoes else ()
+        case Phase.FINALLY:
+            return step.needs or tuple(one for one in plan.main if not plan.graph.dependents[one])
+        case _:
+            return step.needs
 
 
 def _safe(nodes: Sequence[Node], *, label: str) -> SafeString:

@@ -1,4 +1,4 @@
-"""Runs in the admin: the list, and one run with all that happened to it; the one change it offers is to cancel."""
+"""Runs in the admin: the list, and one run with all that happened to it; the changes it offers are cancel and undo."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -17,13 +17,14 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit import queries as audit
-from workflows import operations, timeline
-from workflows.admin import bars, graphs, waits
+from workflows import closing_report, operations, timeline
+from workflows.admin import bars, graphs, pauses, waits
 from workflows.admin.filters import StartedFilter, WorkflowFilter
 from workflows.admin.pages import ReadingAdmin, actor_of, is_allowed, names_of, require, uuid_of
 from workflows.admin.paging import CappedPaginator
+from workflows.core.pausing import PauseScope
 from workflows.core.states import ItemState, RunState
-from workflows.errors import RunEnded, UnknownRun
+from workflows.errors import NothingToUndo, RunEnded, RunNotEnded, UnknownRun
 from workflows.models import Run
 from workflows.templatetags.workflow_display import span
 
@@ -82,6 +83,7 @@ class RunAdmin(ReadingAdmin):
         own = [
             path("<uuid:run_id>/live/", wrap(self.live), name="workflows_run_live"),
             path("<uuid:run_id>/cancel/", wrap(require_POST(self.cancel)), name="workflows_run_cancel"),
+            path("<uuid:run_id>/undo/", wrap(require_POST(self.undo)), name="workflows_run_undo"),
         ]
         return own + super().get_urls()
 
@@ -112,6 +114,9 @@ class RunAdmin(ReadingAdmin):
             "has_more_events": len(events) > _EVENTS,
             "names": names_of({story.run.started_by, *(event.actor for event in events)}),
             "is_running": story.run.state == RunState.RUNNING,
+            "closing": closing_report.report_of(story.run),
+            **pauses.shown(PauseScope.RUN, name=str(row), back=reverse("admin:workflows_run_change", args=(row,))),
+            "may_pause": is_allowed(request, "change_run") and story.run.state == RunState.RUNNING,
             "may_cancel": is_allowed(request, "change_run"),
             "may_resolve": is_allowed(request, "change_deadletter"),
             "item_state": wanted,
@@ -125,17 +130,36 @@ class RunAdmin(ReadingAdmin):
         return TemplateResponse(request, "workflows/run_live.html", self.page_context(request, run_id))
 
     def cancel(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
-        """This will end a run as cancelled, for the reason that is given."""
+        """This will have a run end as cancelled, for the reason that is given; by force at once."""
         require(request, "change_run")
-        reason = request.POST.get("reason", "").strip()[:500]
         try:
-            operations.cancel_run(run_id=run_id, actor=actor_of(request), now=timezone.now(), reason=reason)
+            run = operations.cancel_run(
+                run_id=run_id,
+                actor=actor_of(request),
+                now=timezone.now(),
+                reason=_reason(request),
+                is_forced=request.POST.get("force") == "on",
+            )
         except UnknownRun as error:
             raise Http404(str(error)) from error
         except RunEnded as error:
-            messages.warning(request, f"Nothing was cancelled: the run had {error.state} already.")
+            messages.warning(request, f"Nothing was cancelled: {error}.")
         else:
-            messages.success(request, "The run is cancelled.")
+            done = run.state != RunState.RUNNING
+            messages.success(request, "The run is cancelled." if done else "The run tidies up, and is cancelled then.")
+        return HttpResponseRedirect(reverse("admin:workflows_run_change", args=(run_id,)))
+
+    def undo(self, request: HttpRequest, run_id: UUID) -> HttpResponse:
+        """This will undo what an ended run did, for the reason that is given."""
+        require(request, "change_run")
+        try:
+            operations.undo_run(run_id=run_id, actor=actor_of(request), now=timezone.now(), reason=_reason(request))
+        except UnknownRun as error:
+            raise Http404(str(error)) from error
+        except (NothingToUndo, RunNotEnded) as error:
+            messages.warning(request, f"Nothing was undone: {error}.")
+        else:
+            messages.success(request, "What the run did is being undone.")
         return HttpResponseRedirect(reverse("admin:workflows_run_change", args=(run_id,)))
 
     @admin.display(description="Run")
@@ -174,3 +198,7 @@ class RunAdmin(ReadingAdmin):
         """This will show how long it took, or has been running."""
         took = span(((row.ended_at or timezone.now()) - row.created_at).total_seconds())
         return format_html('<span class="ae-nowrap">{}</span>', took)
+
+
+def _reason(request: HttpRequest) -> str:
+    return request.POST.get("reason", "").strip()[:500]

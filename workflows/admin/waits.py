@@ -1,11 +1,13 @@
 """Says in plain words what a run waits for, from its activations; pure, it reads no clock."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
 from workflows.core.states import WaitReason
+from workflows.core.wording import WORDS
+from workflows.inspection import known_until
 from workflows.places import gate_words
 from workflows.templatetags.workflow_display import span, words
 from workflows.timeline import Story, Wait
@@ -13,11 +15,12 @@ from workflows.timeline import Story, Wait
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One thing a run waits for. `state` gives its colour."""
+    """One thing a run waits for. `state` gives its colour; `ends_when` completes "it goes on when ..."."""
 
     step: str
     state: str
     text: str
+    ends_when: str = ""
 
 
 _HELD: Mapping[WaitReason, str] = {
@@ -29,12 +32,24 @@ _HELD: Mapping[WaitReason, str] = {
 
 def sentences(story: Story, *, now: datetime) -> Sequence[Sentence]:
     """This will say for each step under way what it waits for; the pullers of a `for_each` are one sentence."""
-    by_step = groupby(story.waits, key=lambda wait: wait.step)
-    return [_sentence(story, waits=list(waits), now=now) for _step, waits in by_step]
+    by_step = [list(waits) for _step, waits in groupby(story.waits, key=lambda wait: wait.step)]
+    return [replace(_sentence(story, waits=waits, now=now), ends_when=_ends_when(waits)) for waits in by_step]
+
+
+def _ends_when(waits: Sequence[Wait]) -> str:
+    wait = _first(waits)
+    name = {WaitReason.WORKER: wait.lane, WaitReason.RUNNING: wait.owner}.get(wait.reason, wait.object)
+    return WORDS[wait.reason].about(name or "this workflow").ends_when
+
+
+def _first(waits: Sequence[Wait]) -> Wait:
+    return min(waits, key=lambda wait: (not wait.is_running, wait.due_at))
 
 
 def _sentence(story: Story, *, waits: Sequence[Wait], now: datetime) -> Sentence:
-    wait = min(waits, key=lambda wait: (not wait.is_running, wait.due_at))
+    wait = _first(waits)
+    if wait.pause is not None:
+        return Sentence(wait.step, "waiting", _held(wait, due=0.0))
     if len(waits) > 1 or wait.slot > 0:
         return _of_items(story, waits=waits)
     since = span((now - wait.since).total_seconds())
@@ -63,8 +78,11 @@ def _sentence(story: Story, *, waits: Sequence[Wait], now: datetime) -> Sentence
 
 
 def _held(wait: Wait, *, due: float) -> str:
+    if wait.pause is not None:
+        return f"is paused with the {wait.pause.words}"
     if not wait.reason.is_gate:
-        return f"{_HELD[wait.reason].format(wait.object)}; asks again {_again(due)}"
+        told = _HELD.get(wait.reason, WORDS[wait.reason].says).replace("{}", wait.object)
+        return f"{told}; asks again {_again(due)}" if known_until(wait.due_at) else told
     told = gate_words(reason=wait.reason, key=wait.object, place=wait.place)
     return told if wait.place is not None else f"{told}; looks again {_again(due)}"
 

@@ -18,10 +18,11 @@ from django.views.decorators.http import require_POST
 
 from audit import queries as audit
 from workflows import operations, overview, timeline
-from workflows.admin import graphs
+from workflows.admin import graphs, pauses
 from workflows.admin.editor import Editor
 from workflows.admin.pages import ReadingAdmin, actor_of, crumb_of, is_allowed, names_of, require
 from workflows.admin.starting import Starting
+from workflows.core.pausing import PauseScope
 from workflows.models import Run, Workflow, WorkflowVersion
 
 _VERSIONS = 50
@@ -95,6 +96,10 @@ class WorkflowAdmin(ReadingAdmin):
             "graph": _graph(versions[0].id) if versions else "",
             "states": states,
             "states_capped": cap if sum(number for _, number in states) >= cap else 0,
+            **pauses.shown(
+                PauseScope.WORKFLOW, name=row.name, back=reverse("admin:workflows_workflow_change", args=(row.id,))
+            ),
+            "may_pause": is_allowed(request, "change_workflow"),
             "may_publish": is_allowed(request, "add_workflowversion"),
             "may_start": is_allowed(request, "add_run"),
             "may_switch": is_allowed(request, "change_workflow"),

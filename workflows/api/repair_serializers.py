@@ -97,7 +97,8 @@ class OutcomeSerializer(serializers.Serializer[Any]):
     done = serializers.IntegerField()
     skipped = serializers.DictField(
         child=serializers.IntegerField(),
-        help_text="By reason: dry_run, resolved_before, run_cancelled, not_requeueable, unknown.",
+        help_text="By reason: dry_run, resolved_before, run_cancelled, not_requeueable, run_undone, run_ending, "
+        "unknown.",
     )
     has_more = serializers.BooleanField(help_text="The same request again takes the next ones.")
     is_dry_run = serializers.BooleanField()

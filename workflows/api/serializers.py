@@ -7,7 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from audit.redaction import redacted
-from workflows import inspection
+from workflows import closing_report, inspection
+from workflows.api.change_forms import ClosingSerializer
 from workflows.api.state_field import StateField
 from workflows.core.standing import Standing
 from workflows.core.states import DeadLetterState, ItemState, RunState, TrialState
@@ -146,6 +147,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     workflow = serializers.CharField(source="workflow_name")
     version = serializers.IntegerField(source="version.number")
     state = StateField(RunState)
+    ending = serializers.SerializerMethodField(help_text="As what a running run ends when all it owes is done.")
 
     class Meta:
         model = Run
@@ -161,7 +163,12 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "deadline_at",
             "created_at",
             "ended_at",
+            "ending",
         )
+
+    def get_ending(self, run: Run) -> str:
+        """This will say as what a running run ends; nothing where that is not decided, or done."""
+        return run.ending if run.state == RunState.RUNNING else ""
 
 
 class PlaceSerializer(serializers.Serializer[Any]):
@@ -188,11 +195,11 @@ class WaitSerializer(serializers.Serializer[Any]):
 
     step = serializers.CharField()
     reason = serializers.CharField(
-        help_text="`worker`, `running`, `retry`, `items`, `delayed`, `delayed_entry`, `limit`, `rate`, `breaker`, "
-        "`concurrency`, `throttle`, `debounce` or `batch`."
+        help_text="`worker`, `running`, `retry`, `items`, `repeat`, `delayed`, `delayed_entry`, `limit`, `rate`, "
+        "`breaker`, `concurrency`, `throttle`, `debounce` or `batch`."
     )
     object_kind = serializers.CharField(
-        help_text="`lane`, `worker`, `attempt`, `items`, `start`, `limit`, `connection` or `key`."
+        help_text="`lane`, `worker`, `attempt`, `items`, `round`, `start`, `limit`, `connection` or `key`."
     )
     object_name = serializers.CharField()
     is_running = serializers.BooleanField()
@@ -207,14 +214,29 @@ class RunDetailSerializer(RunSerializer):
     """A run with its data, and what it waits for."""
 
     waits = serializers.SerializerMethodField()
+    closing = serializers.SerializerMethodField()
 
     class Meta(RunSerializer.Meta):
-        fields = (*RunSerializer.Meta.fields, "input", "output", "error", "traceparent", "waits")  # type: ignore[assignment]  # longer
+        fields = (  # type: ignore[assignment]  # longer
+            *RunSerializer.Meta.fields,
+            "input",
+            "output",
+            "error",
+            "traceparent",
+            "waits",
+            "closing",
+        )
 
     @extend_schema_field(WaitSerializer(many=True))
     def get_waits(self, run: Run) -> object:
         """This will say what the run waits for; nothing when it has ended."""
         return WaitSerializer(inspection.waits_of(run), many=True).data
+
+    @extend_schema_field(ClosingSerializer(allow_null=True))
+    def get_closing(self, run: Run) -> object:
+        """This will say what is done, undone and still owed at its end; null where there is nothing to say."""
+        report = closing_report.report_of(run)
+        return None if report is None else ClosingSerializer(report).data
 
 
 class StepSerializer(serializers.Serializer[Any]):
@@ -285,12 +307,6 @@ class AuditEventSerializer(serializers.Serializer[Any]):
     def get_digest(self, event: Any) -> str:  # Any: a row of another app
         """This will give the digest in hexadecimal."""
         return bytes(event.digest).hex()
-
-
-class CancelSerializer(serializers.Serializer[Any]):
-    """Why a run is cancelled."""
-
-    reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=1000)
 
 
 class DiscardSerializer(serializers.Serializer[Any]):

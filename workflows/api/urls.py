@@ -5,6 +5,7 @@ from django.urls import path
 from workflows.api.views.dead_letters import DeadLetterViewSet
 from workflows.api.views.incidents import IncidentViewSet, PoisonMessageViewSet
 from workflows.api.views.limits import LimitViewSet
+from workflows.api.views.pauses import PauseViewSet
 from workflows.api.views.run_parts import AttemptViewSet, EventViewSet, ItemViewSet, StepViewSet
 from workflows.api.views.runs import RunViewSet
 from workflows.api.views.schemas import definition_schema
@@ -14,6 +15,8 @@ urlpatterns = [
     path("runs", RunViewSet.as_view({"get": "list", "post": "create"}), name="runs"),
     path("runs/<uuid:run_id>", RunViewSet.as_view({"get": "retrieve"}), name="run"),
     path("runs/<uuid:run_id>/cancel", RunViewSet.as_view({"post": "cancel"})),
+    path("runs/<uuid:run_id>/undo", RunViewSet.as_view({"post": "undo"})),
+    path("runs/<uuid:run_id>/why", RunViewSet.as_view({"get": "why"})),
     path("runs/<uuid:run_id>/steps", StepViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/steps/<str:step>/items", ItemViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/attempts", AttemptViewSet.as_view({"get": "list"})),
@@ -44,5 +47,7 @@ urlpatterns = [
     path("poison-messages/<int:message_id>/discard", PoisonMessageViewSet.as_view({"post": "discard"})),
     path("limits", LimitViewSet.as_view({"get": "list"})),
     path("limits/<slug:name>", LimitViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})),
+    path("pauses", PauseViewSet.as_view({"get": "list", "post": "create"})),
+    path("pauses/resume", PauseViewSet.as_view({"post": "resume"})),
     path("schema/definition.json", definition_schema, name="definition-schema"),
 ]

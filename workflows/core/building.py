@@ -1,13 +1,25 @@
 """Builds a definition from a document that has been checked before; on any other it fails without grace."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from workflows.core.definition import Definition, Jitter, JsonObject, JsonValue, RetryPolicy, StepDefinition
+from workflows.core.definition import (
+    CancelPolicy,
+    Definition,
+    Jitter,
+    JsonObject,
+    JsonValue,
+    RetryPolicy,
+    StepDefinition,
+    undo_id,
+)
 from workflows.core.durations import parse_duration
 from workflows.core.flow_control import restore_flow_control
-from workflows.core.states import FailureKind, JoinRule
+from workflows.core.repetition import Repetition, parse_repetition
+from workflows.core.states import FailureKind, JoinRule, Phase, UndoWhen
 from workflows.core.templates import sole_source
+from workflows.core.tolerance import parse_tolerance
 
 _Checked = Mapping[str, Any]  # Any: the schema has checked what stands where
 
@@ -28,6 +40,15 @@ def restore_definition(document: JsonObject) -> Definition:
         fairness_key=fairness.get("key"),
         fairness_weight=float(fairness.get("weight", 1.0)),
         flow=restore_flow_control(checked),
+        undo_steps=tuple(
+            _undo(step_id, step, defaults=defaults) for step_id, step in checked["steps"].items() if "undo" in step
+        ),
+        finally_steps=tuple(
+            replace(_step(step_id, step, defaults=defaults), phase=Phase.FINALLY)
+            for step_id, step in checked.get("finally", {}).items()
+        ),
+        undoes_on_failure=_undoes_on_failure(checked),
+        cancel=_cancel(checked),
     )
 
 
@@ -60,6 +81,8 @@ def _step(step_id: str, step: _Checked, *, defaults: _Checked) -> StepDefinition
         condition=None if condition is None else expression_source(condition),
         for_each=_for_each(step.get("for_each")),
         parallel=int(step.get("parallel", standard.parallel)),
+        on_failure=parse_tolerance(step["on_failure"]) if "on_failure" in step else None,
+        repeat_until=_repetition(step.get("repeat_until")),
         inputs=step.get("with", {}),
         connection=step.get("connection"),
         limits=tuple(step.get("limits", ())),
@@ -67,6 +90,35 @@ def _step(step_id: str, step: _Checked, *, defaults: _Checked) -> StepDefinition
         retry=_retry({**defaults.get("retry", {}), **step.get("retry", {})}),
         timeout_s=standard.timeout_s if timeout is None else parse_duration(timeout),
     )
+
+
+def _undo(step_id: str, step: _Checked, *, defaults: _Checked) -> StepDefinition:
+    """Items are undone one at a time: which there are is known when it comes to it."""
+    undo: _Checked = step["undo"]
+    document = {"queue": step["queue"], **undo} if "queue" in step else undo
+    return replace(
+        _step(undo_id(step_id), document, defaults=defaults),
+        phase=Phase.UNDO,
+        undoes=step_id,
+        undo_when=UndoWhen(step.get("undo_when", UndoWhen.COMPLETED)),
+        for_each=[] if "for_each" in step else None,
+    )
+
+
+def _undoes_on_failure(document: _Checked) -> bool:
+    return bool(document.get("undo", "automatic") == "automatic")
+
+
+def _cancel(document: _Checked) -> CancelPolicy:
+    cancel = document.get("cancel", {})
+    grace_s = parse_duration(cancel.get("grace", 0))
+    return CancelPolicy(grace_s=grace_s, is_undoing=bool(cancel.get("undo", _undoes_on_failure(document))))
+
+
+def _repetition(value: _Checked | None) -> Repetition | None:
+    if value is None:
+        return None
+    return parse_repetition(value, condition=expression_source(value["condition"]))
 
 
 def _for_each(value: JsonValue) -> str | list[JsonValue] | None:

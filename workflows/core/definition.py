@@ -6,7 +6,9 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from workflows.core.flow_control import FlowControl
-from workflows.core.states import FailureKind, JoinRule
+from workflows.core.repetition import Repetition
+from workflows.core.states import FailureKind, JoinRule, Phase, UndoWhen
+from workflows.core.tolerance import Tolerance
 
 JsonValue: TypeAlias = "bool | int | float | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
 JsonObject: TypeAlias = Mapping[str, JsonValue]
@@ -44,7 +46,8 @@ class StepDefinition:
     """One step: what it waits for, whether it runs, what it does.
 
     `inputs` is the document's `with`, templates unevaluated. `condition` (`if`) and `for_each` are CEL
-    sources without the `${{ }}`, or for `for_each` also a literal list.
+    sources without the `${{ }}`, or for `for_each` also a literal list. An undo is a step of its own, in its
+    own phase: `undoes` names the step whose effects it takes back, `undo_when` says after which of its ends.
     """
 
     id: str
@@ -54,18 +57,46 @@ class StepDefinition:
     condition: str | None = None
     for_each: str | Sequence[JsonValue] | None = None
     parallel: int = 1
+    on_failure: Tolerance | None = None
+    repeat_until: Repetition | None = None
     inputs: JsonObject = field(default_factory=dict)
     connection: str | None = None
     limits: tuple[str, ...] = ()
     queue: str = "default"
     retry: RetryPolicy = RetryPolicy()
     timeout_s: float = 300.0
+    phase: Phase = Phase.MAIN
+    undoes: str | None = None
+    undo_when: UndoWhen = UndoWhen.COMPLETED
+
+    @property
+    def is_return(self) -> bool:
+        """This will tell whether the end of the step ends the run."""
+        return self.uses == RETURN
+
+
+RETURN = "return"
+"""What a step uses that ends its run early."""
+
+
+def undo_id(step_id: str) -> str:
+    """This will name the undo of a step, as no step can be named."""
+    return f"{step_id}:undo"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelPolicy:
+    """What a cancel does when it does not say: how long running steps may go on, and whether the rest is undone."""
+
+    grace_s: float = 0.0
+    is_undoing: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
     """A whole workflow. `steps` keep the order of the document; `input_schema` is JSON Schema 2020-12.
 
+    `undo_steps` and `finally_steps` come when the run is ending.
     `fairness_key` is a template over `input` and `run`: whose share of the lanes a run uses.
     """
 
@@ -78,6 +109,15 @@ class Definition:
     fairness_key: JsonValue = None
     fairness_weight: float = 1.0
     flow: FlowControl | None = None
+    undo_steps: tuple[StepDefinition, ...] = ()
+    finally_steps: tuple[StepDefinition, ...] = ()
+    undoes_on_failure: bool = True
+    cancel: CancelPolicy = CancelPolicy()
+
+    @property
+    def all_steps(self) -> tuple[StepDefinition, ...]:
+        """This will give the steps of every phase, in the order of the phases."""
+        return (*self.steps, *self.undo_steps, *self.finally_steps)
 
     def step(self, *, step_id: str) -> StepDefinition:
         """This will find a step by its id. Raises KeyError when there is none."""

@@ -6,10 +6,13 @@ from functools import cached_property
 
 from workflows.core.definition import StepDefinition
 from workflows.core.order import upstream_of
+from workflows.core.states import Phase
+
+_PHASES = {phase: number for number, phase in enumerate(Phase)}
 
 
 class Graph:
-    """Steps and their needs, in a topological order that keeps the document's order where it can.
+    """Steps and their needs, in a topological order that keeps the document's order where it can, phase by phase.
 
     Raises `graphlib.CycleError` when steps wait for each other, `KeyError` when a need does not exist.
     """
@@ -24,7 +27,8 @@ class Graph:
             for need in needs:
                 dependents[need].append(step_id)
         self.dependents: Mapping[str, tuple[str, ...]] = {step_id: tuple(ids) for step_id, ids in dependents.items()}
-        self.order: tuple[str, ...] = tuple(graphlib.TopologicalSorter(self.needs).static_order())
+        in_order = graphlib.TopologicalSorter(self.needs).static_order()
+        self.order: tuple[str, ...] = tuple(sorted(in_order, key=lambda step_id: _PHASES[self.steps[step_id].phase]))
 
     @cached_property
     def ancestors(self) -> Mapping[str, frozenset[str]]:

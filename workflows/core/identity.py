@@ -15,10 +15,16 @@ def run_id(*, unix_ms: int, random_bytes: bytes) -> uuid.UUID:
     return uuid.UUID(int=value)
 
 
-def idempotency_key(*, run: uuid.UUID, step: str, index: int | None) -> str:
-    """This will give the key of a step's effect: fixed when the run begins, the same in every attempt.
+def idempotency_key(
+    *, run: uuid.UUID, step: str, index: int | None, round_number: int | None = None, is_undo: bool = False
+) -> str:
+    """This will give the key of a step's effect, or of its undo: fixed when the run begins, the same in every attempt.
+
+    Each round of a `repeat_until` is an effect of its own.
 
     >>> idempotency_key(run=uuid.UUID(int=1), step="charge", index=None)
     '5e48b0c6-07c5-5c9c-9dc9-c77e592c4037'
     """
-    return str(uuid.uuid5(run, step if index is None else f"{step}[{index}]"))
+    place = step if index is None else f"{step}[{index}]"
+    name = place if round_number is None else f"{place}#{round_number}"
+    return str(uuid.uuid5(run, f"{name}:undo" if is_undo else name))

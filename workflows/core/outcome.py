@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TypeAlias
 
 from workflows.core.definition import JsonValue
@@ -48,7 +49,42 @@ class Postponed:
     delay_s: float
 
 
-Outcome: TypeAlias = Succeeded | Skipped | Failed | Postponed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeated:
+    """It is done, but the condition of its `repeat_until` does not hold: another round follows after `delay_s`.
+
+    `number` is the round that has ended, `object` names the next one.
+    """
+
+    output: JsonValue
+    text: str
+    number: int
+    object: str
+    delay_s: float
+
+
+NEVER = datetime(9999, 1, 1, tzinfo=UTC)
+"""When something is due that no clock brings about."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """It has begun and waits for something outside, without a worker and without a message; no attempt is spent.
+
+    It is performed again, from the start, when it is woken or `until` has come (None: only when it is woken).
+    """
+
+    reason: WaitReason
+    object: str
+    until: datetime | None = None
+
+    @property
+    def due_at(self) -> datetime:
+        """This will give when the clock wakes it."""
+        return NEVER if self.until is None else min(self.until, NEVER)
+
+
+Outcome: TypeAlias = Succeeded | Skipped | Failed | Postponed | Parked | Repeated
 
 LOST = Failed(
     kind=FailureKind.LOST,

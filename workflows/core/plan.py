@@ -2,7 +2,8 @@
 
 A segment is a straight piece of the graph: consecutive steps with no fork or join between them, on one lane.
 A `for_each` step is a segment of its own, worked on by up to `parallel` pullers. So is a step with `limits`: its
-slots are taken when it begins and free when it ends, whatever stands before and behind it.
+slots are taken when it begins and free when it ends, whatever stands before and behind it. A `switch` ends its segment:
+what stands behind it depends on what it chose.
 """
 
 import hashlib
@@ -12,8 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NotRequired, TypedDict
 
+from workflows.core import switching
 from workflows.core.definition import Definition, StepDefinition
 from workflows.core.graph import Graph
+from workflows.core.states import Phase
 
 
 class SegmentDocument(TypedDict):
@@ -56,7 +59,35 @@ class Plan:
     @cached_property
     def graph(self) -> Graph:
         """This will give the graph of the definition."""
-        return Graph(self.definition.steps)
+        return Graph(self.definition.all_steps)
+
+    @cached_property
+    def main(self) -> tuple[str, ...]:
+        """This will give the steps that run before the run is ending, in topological order."""
+        return self._of(Phase.MAIN)
+
+    @cached_property
+    def finals(self) -> tuple[str, ...]:
+        """This will give the `finally` steps, in topological order."""
+        return self._of(Phase.FINALLY)
+
+    @cached_property
+    def undo_of(self) -> Mapping[str, StepDefinition]:
+        """This will give the undo of each step that has one, in topological order of the steps."""
+        undos = {step.undoes: step for step in self.definition.undo_steps}
+        return {step: undos[step] for step in self.main if step in undos}
+
+    @property
+    def has_closing(self) -> bool:
+        """This will tell whether there may be work to do when a run is ending."""
+        return bool(self.definition.undo_steps or self.definition.finally_steps)
+
+    def phase_of(self, segment: int) -> Phase:
+        """This will say to which part of a run a segment belongs."""
+        return self.graph.steps[self.segments[segment].head].phase
+
+    def _of(self, phase: Phase) -> tuple[str, ...]:
+        return tuple(step for step in self.graph.order if self.graph.steps[step].phase is phase)
 
     @cached_property
     def place_of(self) -> Mapping[str, tuple[int, int]]:
@@ -64,6 +95,21 @@ class Plan:
         return {
             step: (segment.index, position) for segment in self.segments for position, step in enumerate(segment.steps)
         }
+
+    @cached_property
+    def switches(self) -> Mapping[str, frozenset[str]]:
+        """This will give the steps that each `switch` names."""
+        return {
+            step.id: frozenset(target.step for target in switching.targets(step.inputs))
+            for step in self.definition.steps
+            if step.uses == switching.USES
+        }
+
+    @cached_property
+    def switches_of(self) -> Mapping[str, tuple[str, ...]]:
+        """This will give, for each step that is named by a `switch`, all that name it."""
+        named = frozenset().union(*self.switches.values())
+        return {step: tuple(switch for switch, names in self.switches.items() if step in names) for step in named}
 
     @cached_property
     def is_straight(self) -> bool:
@@ -93,9 +139,9 @@ def compile_plan(definition: Definition) -> Plan:
     """This will cut the definition into the longest straight segments.
 
     A step continues the segment of the step before it when each is the other's only neighbour on that side,
-    both run on the same lane and neither is a `for_each` or has limits.
+    both run on the same lane, neither is a `for_each` or has limits, and the first is no `switch`.
     """
-    graph = Graph(definition.steps)
+    graph = Graph(definition.all_steps)
     pieces: list[list[str]] = []
     piece_of: dict[str, list[str]] = {}
     for step_id in graph.order:
@@ -130,6 +176,7 @@ def _continues(*, graph: Graph, before: str, step_id: str) -> bool:
         graph.dependents[before] == (step_id,)
         and first.queue == second.queue
         and not _stands_alone(first)
+        and first.uses != switching.USES
         and not _stands_alone(second)
     )
 

@@ -1,12 +1,14 @@
 """What may run next, decided from what has ended; pure, and the same for every order of completion.
 
 The laws it keeps: a step is decided only from the final states of its own needs; it is decided at the moment
-the last of them that matters has ended; what is skipped is skipped at once, with everything behind it.
+the last of them that matters has ended; what is skipped is skipped at once, with everything behind it. What a
+`switch` names runs only if it was chosen.
 """
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from workflows.core.definition import StepDefinition
 from workflows.core.plan import Plan, Segment
@@ -40,6 +42,16 @@ class Advance:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """How far a part of a run is: like Advance, with the states of all its ended steps."""
+
+    ready: tuple[Entry, ...]
+    decided: tuple[tuple[str, StepState], ...]
+    states: Mapping[str, StepState]
+    is_over: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Follow:
     """What follows inside a segment: steps decided without running, and where it goes on (None: its end)."""
 
@@ -61,21 +73,42 @@ def judge(rule: JoinRule, *, states: Sequence[StepState | None]) -> Verdict:
     return _judge_all(rule, ended=ended)
 
 
-def advance(plan: Plan, *, ended: Mapping[str, StepState], active: Set[str]) -> Advance:
-    """This will say what may start, what is decided without running and whether the run is over.
+def advance(
+    plan: Plan,
+    *,
+    ended: Mapping[str, StepState],
+    active: Set[str],
+    chosen: Mapping[str, Set[str]] = MappingProxyType({}),
+) -> Advance:
+    """This will say what may start, what is decided without running and whether the main part of the run is over.
 
     `ended` holds the states of the ended steps; `active` the steps that have been started or are next in a
-    segment that somebody is working on: they are not decided here.
+    segment that somebody is working on: they are not decided here. `chosen` has what each succeeded `switch` chose.
     """
-    states = dict(ended)
+    part = go_through(plan, steps=plan.main, ended=ended, active=active, chosen=chosen)
+    return Advance(part.ready, part.decided, run_state_of(part.states) if part.is_over else None)
+
+
+def go_through(
+    plan: Plan,
+    *,
+    steps: Sequence[str],
+    ended: Mapping[str, StepState],
+    active: Set[str],
+    chosen: Mapping[str, Set[str]],
+) -> Part:
+    """This will say how far a part of the plan is: `steps` stand in topological order, and need each other only."""
+    states = {step_id: ended[step_id] for step_id in steps if step_id in ended}
     taken = set(active)
     ready: list[Entry] = []
     decided: list[tuple[str, StepState]] = []
-    for step_id in plan.graph.order:
+    for step_id in steps:
         if step_id in states or step_id in taken:
             continue
         step = plan.graph.steps[step_id]
-        verdict = judge(step.when, states=[states.get(need) for need in plan.graph.needs[step_id]])
+        verdict = _switched(plan, step_id=step_id, states=states, chosen=chosen)
+        if verdict is Verdict.RUN:
+            verdict = judge(step.when, states=[states.get(need) for need in plan.graph.needs[step_id]])
         if verdict is Verdict.RUN:
             segment, position = plan.place_of[step_id]
             ready.append(Entry(segment, position))
@@ -83,8 +116,7 @@ def advance(plan: Plan, *, ended: Mapping[str, StepState], active: Set[str]) -> 
         elif verdict is not Verdict.WAIT:
             states[step_id] = _state_of(verdict)
             decided.append((step_id, states[step_id]))
-    is_over = not ready and len(states) == len(plan.graph.order)
-    return Advance(tuple(ready), tuple(decided), run_state_of(states) if is_over else None)
+    return Part(tuple(ready), tuple(decided), states, is_over=not ready and len(states) == len(steps))
 
 
 def follow(plan: Plan, *, segment: Segment, position: int, state: StepState) -> Follow:
@@ -105,6 +137,18 @@ def run_state_of(states: Mapping[str, StepState]) -> RunState:
     if any(state in (StepState.FAILED, StepState.CANCELLED) for state in states.values()):
         return RunState.FAILED
     return RunState.SUCCEEDED
+
+
+def _switched(plan: Plan, *, step_id: str, states: Mapping[str, StepState], chosen: Mapping[str, Set[str]]) -> Verdict:
+    """What the switches that name a step say of it, before its join rule is asked.
+
+    It waits for all of them, whatever its rule: else it would depend on the order of completion whether it runs.
+    """
+    switches = plan.switches_of.get(step_id, ())
+    for switch in switches:
+        if states.get(switch) is StepState.SUCCEEDED and step_id not in chosen.get(switch, ()):
+            return Verdict.SKIP
+    return Verdict.WAIT if any(switch not in states for switch in switches) else Verdict.RUN
 
 
 def _runs_early(rule: JoinRule, *, ended: Sequence[StepState]) -> bool:

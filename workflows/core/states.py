@@ -1,7 +1,7 @@
 """The states of runs, steps, items and activations, and the one table of transitions; it never does I/O."""
 
 from collections.abc import Mapping
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 
 class RunState(StrEnum):
@@ -31,6 +31,32 @@ class StepState(StrEnum):
     def counts_as_failed(self) -> bool:
         """This will tell whether a join counts the step among the failed ones."""
         return self in (StepState.FAILED, StepState.UPSTREAM_FAILED, StepState.CANCELLED)
+
+
+class Phase(StrEnum):
+    """To which part of a run a step belongs. UNDO and FINALLY come when the run is ending, in this order."""
+
+    MAIN = "main"
+    UNDO = "undo"
+    FINALLY = "finally"
+
+
+class UndoWhen(StrEnum):
+    """Which ends of a step call for its undo. ATTEMPTED: also one that may have happened, as far as is known."""
+
+    COMPLETED = "completed"
+    ATTEMPTED = "attempted"
+
+
+class Notice(IntEnum):
+    """What was said to a worker about the step it is at.
+
+    LAST: nothing comes after it, and it is not tried again. STOP: like LAST, and it should stop as soon as it can.
+    """
+
+    NONE = 0
+    LAST = 1
+    STOP = 2
 
 
 class ItemState(StrEnum):
@@ -63,10 +89,13 @@ class WaitReason(StrEnum):
     RUNNING = "running"
     RETRY = "retry"
     ITEMS = "items"
+    REPEAT = "repeat"
     LIMIT = "limit"
     RATE = "rate"
     BREAKER = "breaker"
+    PAUSED = "paused"
     DELAYED = "delayed"
+    TIMER = "timer"
     CONCURRENCY = "concurrency"
     THROTTLE = "throttle"
     DEBOUNCE = "debounce"
@@ -166,8 +195,8 @@ class PoisonState(StrEnum):
 RUN_TRANSITIONS: Mapping[RunState, frozenset[RunState]] = {
     RunState.RUNNING: frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}),
     RunState.FAILED: frozenset({RunState.RUNNING}),  # requeue of its dead letters
-    RunState.SUCCEEDED: frozenset(),
-    RunState.CANCELLED: frozenset(),
+    RunState.SUCCEEDED: frozenset({RunState.RUNNING}),  # undone on demand
+    RunState.CANCELLED: frozenset({RunState.RUNNING}),  # undone on demand
 }
 """Every change of state a run may make; anything else is a defect and is refused."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import structlog
 
 from workflows import queries
-from workflows.operations import endings, gate_sweeps, incidents, limits, poison
+from workflows.operations import endings, gate_sweeps, incidents, limits, pausing, poison
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +21,7 @@ def sweep(*, now: datetime) -> int:
     poison.sweep(now=now)
     incidents.sweep(now=now)
     limits.mend()
+    pausing.sweep(now=now)
     return len(expired)
 
 

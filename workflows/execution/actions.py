@@ -3,7 +3,7 @@
 import asyncio
 import inspect
 import threading
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -15,15 +15,25 @@ from integrations.contract import CallContext
 from integrations.errors import CallFailed
 from integrations.errors import Postponed as CallPostponed
 from workflows import registry
-from workflows.core.context import StepContext
-from workflows.core.definition import JsonValue
-from workflows.core.outcome import Failed, Outcome, Postponed, Succeeded
+from workflows.core import switching
+from workflows.core.context import StepCancelled, StepContext
+from workflows.core.definition import RETURN, JsonValue
+from workflows.core.outcome import Failed, Outcome, Parked, Postponed, Succeeded
 from workflows.core.states import FailureKind, WaitReason
 from workflows.core.storable import holds_nul, readable
+from workflows.core.waiting_kinds import Stay
+from workflows.execution import waiting_steps
 from workflows.execution.timeouts import StepTimeout, time_limit
 
 log = structlog.get_logger(__name__)
 _loops = threading.local()
+_LISTEN_S = 0.25
+COMPUTED: Mapping[str, Callable[[Mapping[str, JsonValue]], object]] = {
+    "set": lambda inputs: inputs,
+    RETURN: lambda inputs: inputs,
+    switching.USES: switching.choose,
+}
+"""Steps that are nothing but a computation on their inputs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +44,7 @@ class Call:
     inputs: Mapping[str, JsonValue]
     connection: str | None
     context: StepContext
+    stay: Stay | None = None
 
     @property
     def arguments(self) -> Mapping[str, JsonValue]:
@@ -60,7 +71,12 @@ def perform(call: Call) -> Outcome:
         output = _dispatch(call)
     except (StepTimeout, Exception) as error:  # noqa: BLE001  the border to other people's code
         return ended(call, error=error)
-    return sized_output(output, payload=call.inputs)
+    return judged(output, payload=call.inputs)
+
+
+def judged(output: object, *, payload: JsonValue) -> Outcome:
+    """This will say what an attempt came to that raised nothing."""
+    return output if isinstance(output, Parked | Failed) else sized_output(output, payload=payload)
 
 
 def ended(call: Call, *, error: BaseException) -> Failed | Postponed:
@@ -76,9 +92,13 @@ def ended(call: Call, *, error: BaseException) -> Failed | Postponed:
             is_repeatable=error.repeatable,
             payload=call.inputs,
         )
+    if isinstance(error, switching.CaseInvalid):
+        return Failed(kind=FailureKind.REFUSED, message=readable(str(error)), payload=call.inputs)
     if isinstance(error, StepTimeout):
         message = f"did not end within its timeout of {call.context.timeout_s:g} s"
         return Failed(kind=FailureKind.TIMEOUT, message=message, payload=call.inputs)
+    if isinstance(error, StepCancelled):
+        return Failed(kind=FailureKind.ERROR, message=f"it was told to stop: {error}", payload=call.inputs)
     log.warning("step_raised", step=call.context.step, run_id=call.context.run_id, exc_info=error)
     message = f"{type(error).__name__}: {error}"
     return Failed(kind=FailureKind.ERROR, message=readable(message[:2000]), payload=call.inputs)
@@ -118,10 +138,12 @@ def _unusable(message: str, *, payload: JsonValue) -> Failed:
 
 
 def _dispatch(call: Call) -> object:
-    if call.uses == "set":
-        return call.inputs
+    if call.uses in COMPUTED:
+        return COMPUTED[call.uses](call.inputs)
     if call.uses == "python":
         return _call_function(call)
+    if call.stay is not None:
+        return waiting_steps.look(call.uses, stay=call.stay)
     return integrations.call(
         uses=call.uses, inputs=call.inputs, connection=call.connection, context=call.outside_context
     )
@@ -132,15 +154,32 @@ def _call_function(call: Call) -> object:
     with time_limit(call.context.timeout_s):
         result = function.invoke(call.arguments, context=call.context)
         if inspect.iscoroutine(result):
-            return _run(result, timeout_s=call.context.timeout_s)
+            return _run(result, context=call.context)
         return result
 
 
-def _run(result: Coroutine[object, object, object], *, timeout_s: float) -> object:
+def _run(result: Coroutine[object, object, object], *, context: StepContext) -> object:
     runner: asyncio.Runner | None = getattr(_loops, "runner", None)
     if runner is None:
         runner = _loops.runner = asyncio.Runner()
     try:
-        return runner.run(asyncio.wait_for(result, timeout_s))
+        return runner.run(asyncio.wait_for(_until_told(result, context=context), context.timeout_s))
     except TimeoutError as error:
         raise StepTimeout from error
+
+
+async def _until_told(result: Coroutine[object, object, object], *, context: StepContext) -> object:
+    """Wait for a coroutine, and cancel it when its step should stop."""
+    task = asyncio.ensure_future(result)
+    is_told = False
+    try:
+        while not (await asyncio.wait({task}, timeout=_LISTEN_S))[0]:
+            if not is_told and context.is_cancelled():
+                is_told = task.cancel()
+        return task.result()
+    except asyncio.CancelledError as error:
+        task.cancel()
+        await asyncio.wait({task})
+        if is_told:
+            raise StepCancelled("its coroutine was cancelled") from error
+        raise

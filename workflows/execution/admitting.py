@@ -4,17 +4,24 @@ from collections.abc import Sequence, Set
 from datetime import datetime
 
 from workflows import plans
-from workflows.execution import fanout, losses, settlement
+from workflows.core.waiting_kinds import WAITING_KINDS
+from workflows.execution import fanout, frontier, losses, settlement
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.settlement import Ended
 from workflows.store import Claim
 
 
 def admit(claim: Claim, *, owner: str, carries: Set[int], now: datetime) -> Sequence[Cursor]:
-    """This will give the cursors to go on with: none where nothing follows the loss, or it was lost again."""
+    """This will give the cursors to go on with: none where nothing follows the loss, or it was lost again.
+
+    Nothing is begun any more that has notice of the end of its run.
+    """
     program = plans.program_of(claim.version_id)
     cursor = open_cursor(claim, program=program, now=now, owner=owner, carries=frozenset(carries))
-    if claim.was_lost and not _holds_items(cursor):
+    is_lost = claim.was_lost and cursor.step.uses not in WAITING_KINDS
+    if claim.notice and not cursor.segment.is_map:
+        return frontier.stop(cursor, failure=losses.loss_of(cursor) if is_lost else None, at=now)
+    if is_lost and not _holds_items(cursor):
         loss = losses.loss_of(cursor)
         if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
             return settlement.settle([Ended(cursor, loss, now)])

@@ -10,7 +10,7 @@ from integrations import operations as integrations
 from integrations.errors import Unknown
 from workflows import registry
 from workflows.core.outcome import Outcome
-from workflows.execution import actions
+from workflows.execution import actions, waiting_steps
 from workflows.execution.actions import Call
 from workflows.execution.function_threads import FunctionThreads
 from workflows.execution.timeouts import StepTimeout
@@ -29,14 +29,16 @@ async def perform(call: Call, *, threads: FunctionThreads) -> Outcome:
         output = await _dispatch(call, threads=threads)
     except (StepTimeout, Exception) as error:  # noqa: BLE001  the border to other people's code
         return actions.ended(call, error=error)
-    return actions.sized_output(output, payload=call.inputs)
+    return actions.judged(output, payload=call.inputs)
 
 
 async def _dispatch(call: Call, *, threads: FunctionThreads) -> object:
-    if call.uses == "set":
-        return call.inputs
+    if call.uses in actions.COMPUTED:
+        return actions.COMPUTED[call.uses](call.inputs)
     if call.uses == "python":
         return await _call_function(call, threads=threads)
+    if call.stay is not None:
+        return await asyncio.to_thread(waiting_steps.look, call.uses, stay=call.stay)
     return await _call_adapter(call, threads=threads)
 
 

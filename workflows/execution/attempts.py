@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 import structlog
 
@@ -12,11 +14,13 @@ from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed, Outcome, Skipped
 from workflows.core.states import FailureKind
 from workflows.core.storable import readable
-from workflows.execution import actions, async_actions
+from workflows.core.waiting_kinds import WAITING_KINDS, Stay
+from workflows.execution import actions, async_actions, repeating
 from workflows.execution.actions import Call
 from workflows.execution.cursor import Cursor
 from workflows.execution.function_threads import FunctionThreads
 from workflows.execution.leases import keeper
+from workflows.execution.repeating import Round
 from workflows.expressions import ExpressionFailed
 from workflows.store import HeldItem
 
@@ -24,37 +28,46 @@ from workflows.store import HeldItem
 def attempt_step(cursor: Cursor, *, now: datetime) -> Outcome:
     """This will perform one attempt of the current step, or skip it when its `if` is false."""
     prepared = _prepared_step(cursor, now=now)
-    return _perform(cursor, prepared) if isinstance(prepared, Call) else prepared
+    return _perform(cursor, prepared) if isinstance(prepared, Prepared) else prepared
 
 
 def attempt_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Outcome:
     """This will perform one attempt for one item of the current `for_each`."""
     prepared = _prepared_item(cursor, item=item, now=now)
-    return _perform(cursor, prepared) if isinstance(prepared, Call) else prepared
+    return _perform(cursor, prepared) if isinstance(prepared, Prepared) else prepared
 
 
 async def await_step(cursor: Cursor, *, now: datetime, threads: FunctionThreads) -> Outcome:
     """This will do what `attempt_step` does, on an event loop.
 
-    What somebody edited is read from the database, in the loop's default executor.
+    What somebody edited, and rounds of a `repeat_until`, are read from the database in the loop's default executor.
     """
-    if cursor.claim.round:
+    if cursor.claim.round or cursor.step.repeat_until is not None:
         prepared = await asyncio.to_thread(_prepared_step, cursor, now=now)
     else:
         prepared = _prepared_step(cursor, now=now)
-    return await _await(cursor, prepared, threads=threads) if isinstance(prepared, Call) else prepared
+    return await _await(cursor, prepared, threads=threads) if isinstance(prepared, Prepared) else prepared
 
 
 async def await_item(cursor: Cursor, *, item: HeldItem, now: datetime, threads: FunctionThreads) -> Outcome:
     """This will do what `attempt_item` does, on an event loop; see `await_step`."""
-    if item.round:
+    if item.round or cursor.step.repeat_until is not None:
         prepared = await asyncio.to_thread(_prepared_item, cursor, item=item, now=now)
     else:
         prepared = _prepared_item(cursor, item=item, now=now)
-    return await _await(cursor, prepared, threads=threads) if isinstance(prepared, Call) else prepared
+    return await _await(cursor, prepared, threads=threads) if isinstance(prepared, Prepared) else prepared
 
 
-def _prepared_step(cursor: Cursor, *, now: datetime) -> Call | Outcome:
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A call that can be made, what its expressions saw, and which round of its `repeat_until` it is."""
+
+    call: Call
+    values: dict[str, JsonValue]
+    round: Round | None
+
+
+def _prepared_step(cursor: Cursor, *, now: datetime) -> Prepared | Outcome:
     program = cursor.current
     try:
         if program.condition is not None and not program.condition.evaluate(cursor.context):
@@ -62,15 +75,20 @@ def _prepared_step(cursor: Cursor, *, now: datetime) -> Call | Outcome:
         inputs = inputs_of(cursor)
     except ExpressionFailed as failure:
         return _refused(failure)
-    return _call(cursor, inputs=inputs, index=None, attempt=cursor.attempt, now=now)
+    call, turn = _call(cursor, inputs=inputs, index=None, attempt=cursor.attempt, now=now)
+    call = _staying(cursor, call, index=None, round_=cursor.claim.round, begun_at=cursor.begun_at, now=now)
+    return Prepared(call, cursor.context, turn)
 
 
-def _prepared_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Call | Outcome:
+def _prepared_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Prepared | Outcome:
     try:
         inputs = inputs_of(cursor, item=item)
     except ExpressionFailed as failure:
         return _refused(failure)
-    return _call(cursor, inputs=inputs, index=item.index, attempt=item.attempt, now=now)
+    seen = _item_of(cursor, item=item)
+    call, turn = _call(cursor, inputs=inputs, index=seen["index"], attempt=item.attempt, now=now)
+    call = _staying(cursor, call, index=item.index, round_=item.round, begun_at=item.started_at, now=now)
+    return Prepared(call, {**cursor.context, **seen}, turn)
 
 
 def inputs_of(cursor: Cursor, *, item: HeldItem | None = None) -> JsonValue:
@@ -80,7 +98,7 @@ def inputs_of(cursor: Cursor, *, item: HeldItem | None = None) -> JsonValue:
     """
     context, index, round_ = cursor.context, None, cursor.claim.round
     if item is not None:
-        context, index, round_ = {**context, "item": item.value, "index": item.index}, item.index, item.round
+        context, index, round_ = {**context, **_item_of(cursor, item=item)}, item.index, item.round
     if round_:
         edited = incident_queries.find_override(run_id=cursor.claim.run_id, step=cursor.step.id, index=index)
         if edited is not None:
@@ -88,24 +106,71 @@ def inputs_of(cursor: Cursor, *, item: HeldItem | None = None) -> JsonValue:
     return cursor.current.inputs.evaluate(context)
 
 
-def _call(cursor: Cursor, *, inputs: JsonValue, index: int | None, attempt: int, now: datetime) -> Call:
-    step = cursor.step
-    context = cursor.step_context(now=now, index=index, attempt=attempt)
-    return Call(uses=step.uses, inputs=_mapping(inputs), connection=step.connection, context=context)
+def _item_of(cursor: Cursor, *, item: HeldItem) -> dict[str, Any]:
+    """What expressions see of an item: of an undo, the item it is about, with that item's own output."""
+    undoes = cursor.step.undoes
+    if undoes is None:
+        return {"item": item.value, "index": item.index}
+    done: Any = item.value  # Any: written by `fanout.done_items`
+    result = {"state": done["state"], "output": done["output"]}
+    return {"item": done["item"], "index": done["index"], "steps": {**cursor.results, undoes: result}}
 
 
-def _perform(cursor: Cursor, call: Call) -> Outcome:
-    keeper.expect_end_within(call.context.timeout_s)
+def _call(
+    cursor: Cursor, *, inputs: JsonValue, index: int | None, attempt: int, now: datetime
+) -> tuple[Call, Round | None]:
+    step, claim, turn = cursor.step, cursor.claim, repeating.next_round(cursor, index=index)
+    number = None if turn is None else turn.number
+    context = replace(
+        cursor.step_context(now=now, index=index, attempt=attempt, round_number=number),
+        asks=lambda: keeper.should_stop(claim),
+    )
+    return Call(uses=step.uses, inputs=_mapping(inputs), connection=step.connection, context=context), turn
+
+
+def _staying(
+    cursor: Cursor, call: Call, *, index: int | None, round_: int, begun_at: datetime | None, now: datetime
+) -> Call:
+    """A step that waits outside is told since when it does."""
+    if call.uses not in WAITING_KINDS:
+        return call
+    stay = Stay(
+        run_id=cursor.claim.run_id,
+        step=cursor.step.id,
+        index=index,
+        round=round_,
+        attempt=call.context.attempt,
+        workflow_name=cursor.claim.workflow_name,
+        correlation_id=cursor.claim.correlation_id,
+        inputs=call.inputs,
+        begun_at=begun_at or now,
+        now=now,
+    )
+    return replace(call, stay=stay)
+
+
+def _perform(cursor: Cursor, prepared: Prepared) -> Outcome:
+    context = prepared.call.context
+    keeper.expect_end_within(context.timeout_s)
     try:
-        with _told(cursor, attempt=call.context.attempt):
-            return actions.perform(call)
+        with _told(cursor, attempt=context.attempt):
+            return _judged(cursor, actions.perform(prepared.call), prepared=prepared)
     finally:
         keeper.expect_end_within(None)
 
 
-async def _await(cursor: Cursor, call: Call, *, threads: FunctionThreads) -> Outcome:
-    with _told(cursor, attempt=call.context.attempt):
-        return await async_actions.perform(call, threads=threads)
+async def _await(cursor: Cursor, prepared: Prepared, *, threads: FunctionThreads) -> Outcome:
+    with _told(cursor, attempt=prepared.call.context.attempt):
+        return _judged(cursor, await async_actions.perform(prepared.call, threads=threads), prepared=prepared)
+
+
+def _judged(cursor: Cursor, outcome: Outcome, *, prepared: Prepared) -> Outcome:
+    if prepared.round is None:
+        return outcome
+    try:
+        return repeating.judge(cursor, outcome, now=prepared.round, values=prepared.values)
+    except ExpressionFailed as failure:
+        return _refused(failure)
 
 
 @contextlib.contextmanager

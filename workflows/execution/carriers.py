@@ -14,9 +14,9 @@ from django.conf import settings
 from django.utils import timezone
 
 from workflows import store
-from workflows.core.outcome import Outcome
-from workflows.core.states import StepState
-from workflows.execution import attempts, frontier, leases, line, pulling
+from workflows.core.outcome import Failed, Outcome
+from workflows.core.states import FailureKind, StepState
+from workflows.execution import attempts, frontier, leases, line, pausing, pulling
 from workflows.execution.cursor import Cursor
 from workflows.execution.function_threads import FunctionThreads
 from workflows.execution.group_commit import GroupCommit
@@ -28,6 +28,7 @@ from workflows.store import HeldItem, HoldRow
 log = structlog.get_logger(__name__)
 _COMMIT_MAX = 64
 _CANCEL_S = 5.0
+_TOLD = Failed(kind=FailureKind.ERROR, message="it was told to stop: its run is being cancelled")
 
 
 @dataclass(slots=True, eq=False)
@@ -38,6 +39,7 @@ class _Carried:
     since: float
     is_attempting: bool = False
     is_lost: bool = False
+    is_told: bool = False
     task: "asyncio.Task[None] | None" = field(default=None)
 
     @contextmanager
@@ -76,6 +78,18 @@ class Carriers:
                 carried.is_lost = True
                 _cancel(carried)
 
+    def cancel(self, holds: Sequence[HoldRow]) -> None:
+        """This will cancel attempts whose run is being cancelled, while there is a grace to end them in.
+
+        An item of a `for_each` is not cut off: it may ask, and ends its step when it is done.
+        """
+        told = {(hold["id"], hold["epoch"]) for hold in holds}
+        for carried in self._carried:
+            claim = carried.cursor.claim
+            if carried.is_attempting and (claim.id, claim.epoch) in told and not carried.cursor.segment.is_map:
+                carried.is_told = True
+                _cancel(carried)
+
     def end(self) -> None:
         """This will begin no other step: what is under way ends, the rest is given back."""
         self._is_ending = True
@@ -100,6 +114,8 @@ class Carriers:
         except asyncio.CancelledError:
             if carried.is_lost:
                 await self._note_cut_off(carried)
+            elif carried.is_told:
+                await self._go_on_told(carried)
         except Exception:  # the lease runs out, and whoever takes it next counts the attempt as lost
             log.exception("activation_dropped", run_id=str(carried.cursor.claim.run_id), step=carried.cursor.step.id)
         finally:
@@ -107,11 +123,25 @@ class Carriers:
             self._carried.discard(carried)
             self._places.free(1)
 
+    async def _go_on_told(self, carried: _Carried) -> None:
+        """The step has stopped as it was told; what its run still owes may be this worker's to do."""
+        task = asyncio.current_task()
+        if task is not None:
+            task.uncancel()
+        carried.is_told = False
+        since = time.monotonic()
+        going = await self._commits.settle(Ended(carried.cursor, _TOLD, timezone.now()))
+        if self._carry_on(carried, going=going, since=since):
+            while await self._step(carried):
+                pass
+
     async def _step(self, carried: _Carried) -> bool:
         """Go one step further; False when there is none, or others shall have the place."""
         cursor = carried.cursor
         if self._must_yield(carried):
             await asyncio.to_thread(store.release, holds=[cursor.hold])
+            return False
+        if pausing.may_be_paused(cursor) and await asyncio.to_thread(pausing.put_aside, cursor):
             return False
         if cursor.segment.limits:
             return await self._limited(carried)
@@ -126,7 +156,11 @@ class Carriers:
             going, since = await self._go_on(carried)
         else:
             going, since = await self._commits.settle(Ended(cursor, pause, timezone.now())), time.monotonic()
-        await asyncio.to_thread(line.hand_on, cursor, may_take=False)
+        asked = time.monotonic()
+        may_take = not going and not self._must_yield(carried)
+        taken = await asyncio.to_thread(line.hand_on, cursor, may_take=may_take)
+        if taken:
+            going, since = taken, asked
         return self._carry_on(carried, going=going, since=since)
 
     async def _go_on(self, carried: _Carried) -> tuple[Sequence[Cursor], float]:

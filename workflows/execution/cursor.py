@@ -3,7 +3,7 @@
 It lives in memory only; everything that must survive is in the activation it stands for.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import cast
 
@@ -12,22 +12,27 @@ import orjson
 from audit.events import Actor, ActorKind, EncodedEvent, Event, EventKind, encode
 from workflows import queries
 from workflows.core.context import StepContext
-from workflows.core.definition import JsonValue, StepDefinition
+from workflows.core.definition import JsonObject, JsonValue, StepDefinition
 from workflows.core.identity import idempotency_key
-from workflows.core.outcome import Postponed
+from workflows.core.outcome import Parked, Postponed
 from workflows.core.plan import Segment
-from workflows.core.states import StepState
+from workflows.core.standing import Standing
+from workflows.core.states import Phase, StepState
+from workflows.park_store import ParkRow
 from workflows.plans import Program, StepProgram
 from workflows.store import Claim, HoldRow, PostponeRow
 
 ENGINE = Actor(kind=ActorKind.ENGINE)
+_NOT_REACHED: dict[str, JsonValue] = {"state": Standing.NOT_REACHED.value, "output": None}
 
 
 @dataclass(slots=True)
 class Cursor:
     """Where a worker is in a segment it has leased.
 
-    `context` is what expressions see; `carries` are the segments that the Celery canvas wakes after this one.
+    `context` is what expressions see; `carries` are the segments that the Celery canvas wakes after this one;
+    `pause_epoch` says which pauses were in force when its step was given to it.
+    `has_stopped`: its `for_each` begins no other item.
     """
 
     claim: Claim
@@ -42,6 +47,9 @@ class Cursor:
     carries: frozenset[int] = frozenset()
     has_failed: bool = False
     has_slots: bool = False
+    pause_epoch: int = 0
+    begun_at: datetime | None = None
+    has_stopped: bool = False
     results: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
 
     @property
@@ -65,18 +73,42 @@ class Cursor:
         return {"id": self.claim.id, "epoch": self.claim.epoch}
 
     @property
+    def phase(self) -> Phase:
+        """This will say to which part of its run it belongs."""
+        return self.program.plan.phase_of(self.claim.segment)
+
+    @property
+    def run_error(self) -> JsonObject | None:
+        """This will give the error with which the run is ending."""
+        return None if self.claim.error is None else cast(JsonObject, orjson.loads(self.claim.error))
+
+    def learn_ending(self, *, ending: str, is_undoing: bool, error: JsonObject | None) -> None:
+        """This will note that the run is ending, and as what."""
+        text = None if error is None else orjson.dumps(error).decode()
+        self.claim = replace(self.claim, ending=ending, is_undoing=is_undoing, error=text)
+
+    @property
     def is_whole_run(self) -> bool:
         """This will tell whether this worker has seen the whole run, without failure, and nothing hangs on its end."""
-        is_alone = self.program.plan.is_straight and not self.program.takes_slots
+        program = self.program
+        is_alone = program.plan.is_straight and not program.takes_slots and not program.subjects
         return is_alone and self.claim.position == 0 and not self.has_failed
 
-    def step_context(self, *, now: datetime, index: int | None = None, attempt: int | None = None) -> StepContext:
+    def step_context(
+        self, *, now: datetime, index: int | None = None, attempt: int | None = None, round_number: int | None = None
+    ) -> StepContext:
         """This will say to a step who calls it, and how long it may take."""
         timeout_s = self.step.timeout_s
         if self.claim.deadline_at is not None:
             timeout_s = min(timeout_s, (self.claim.deadline_at - now).total_seconds())
         return StepContext(
-            idempotency_key=idempotency_key(run=self.claim.run_id, step=self.step.id, index=index),
+            idempotency_key=idempotency_key(
+                run=self.claim.run_id,
+                step=self.step.undoes or self.step.id,
+                index=index,
+                round_number=round_number,
+                is_undo=self.step.undoes is not None,
+            ),
             attempt=self.attempt if attempt is None else attempt,
             run_id=str(self.claim.run_id),
             step=self.step.id,
@@ -94,10 +126,25 @@ class Cursor:
         self.attempt = 1
         self.first_attempt_at = self.step_started_at = now
         self.previous_delay_s = None
+        self.begun_at = None
 
     def postponed(self, pause: Postponed) -> PostponeRow:
         """This will put its activation aside until it asks again."""
         return {**self.hold, "reason": pause.reason.value, "object": pause.object[:300], "delay_s": pause.delay_s}
+
+    def parked(self, stay: Parked, *, at: datetime) -> ParkRow:
+        """This will put its activation aside until it is woken; only the first time is an event."""
+        event = None
+        if self.begun_at is None:
+            event = self.event(EventKind.STEP_PARKED, at=at, step=self.step.id, waits_for=stay.reason.value)
+        return {
+            **self.hold,
+            "reason": stay.reason.value,
+            "object": stay.object[:300],
+            "until": stay.due_at.isoformat(),
+            "begun_at": (self.begun_at or self.step_started_at).isoformat(),
+            "event": event,
+        }
 
     def event(self, kind: EventKind, *, at: datetime, **payload: object) -> EncodedEvent:
         """This will state something that happened to the run, by the engine."""
@@ -120,6 +167,8 @@ def open_cursor(
     """This will place a cursor at what was claimed, and load the earlier results that its expressions look at."""
     wanted = program.references_from(segment=claim.segment, position=claim.position)
     results = queries.results_of(run_id=claim.run_id, steps=wanted, plan=program.plan) if wanted else {}
+    if program.plan.phase_of(claim.segment) is not Phase.MAIN:
+        results = {**dict.fromkeys(wanted, _NOT_REACHED), **results}
     context: dict[str, JsonValue] = {
         "input": None if claim.input is None else cast(JsonValue, orjson.loads(claim.input)),
         "steps": cast(JsonValue, results),
@@ -129,6 +178,8 @@ def open_cursor(
             "version": program.number,
             "correlation_id": claim.correlation_id,
             "started_at": claim.created_at.isoformat(),
+            "ending": claim.ending,
+            "error": None if claim.error is None else cast(JsonValue, orjson.loads(claim.error)),
         },
     }
     return Cursor(
@@ -142,5 +193,7 @@ def open_cursor(
         step_started_at=now,
         owner=owner,
         carries=carries,
+        pause_epoch=claim.pause_epoch,
         results=results,
+        begun_at=claim.begun_at,
     )

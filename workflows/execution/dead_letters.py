@@ -27,22 +27,8 @@ class Death:
 
 def bury(cursor: Cursor, deaths: Sequence[Death]) -> None:
     """This will store the last attempts and the dead letters of a step or items, inside the open transaction."""
+    note(cursor, deaths)
     claim = cursor.claim
-    Attempt.objects.bulk_create(
-        Attempt(
-            run_id=claim.run_id,
-            step=cursor.step.id,
-            index=death.index,
-            round=claim.round,
-            attempt=death.attempt,
-            kind=death.failure.kind.value,
-            message=death.failure.message,
-            evidence=dict(death.failure.evidence) or None,
-            started_at=death.started_at,
-            ended_at=death.at,
-        )
-        for death in deaths
-    )
     burials.bury(
         [
             Burial(
@@ -62,6 +48,26 @@ def bury(cursor: Cursor, deaths: Sequence[Death]) -> None:
             )
             for death in deaths
         ]
+    )
+
+
+def note(cursor: Cursor, deaths: Sequence[Death]) -> None:
+    """This will store the last attempts only: where the failure is tolerated."""
+    claim = cursor.claim
+    Attempt.objects.bulk_create(
+        Attempt(
+            run_id=claim.run_id,
+            step=cursor.step.id,
+            index=death.index,
+            round=claim.round,
+            attempt=death.attempt,
+            kind=death.failure.kind.value,
+            message=death.failure.message,
+            evidence=dict(death.failure.evidence) or None,
+            started_at=death.started_at,
+            ended_at=death.at,
+        )
+        for death in deaths
     )
 
 

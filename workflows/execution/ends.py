@@ -22,12 +22,11 @@ _STEP_EVENTS: Mapping[StepState, EventKind] = {
     StepState.FAILED: EventKind.STEP_FAILED,
     StepState.SKIPPED: EventKind.STEP_SKIPPED,
     StepState.UPSTREAM_FAILED: EventKind.STEP_UPSTREAM_FAILED,
-    StepState.CANCELLED: EventKind.RUN_CANCELLED,
+    StepState.CANCELLED: EventKind.STEP_CANCELLED,
 }
 _RUN_EVENTS: Mapping[RunState, EventKind] = {
     RunState.SUCCEEDED: EventKind.RUN_SUCCEEDED,
     RunState.FAILED: EventKind.RUN_FAILED,
-    RunState.CANCELLED: EventKind.RUN_CANCELLED,
 }
 
 
@@ -63,6 +62,11 @@ class StepEnd:
             "step": self.cursor.step.id,
         }
 
+    @property
+    def returns(self) -> bool:
+        """This will tell whether its end ends the run."""
+        return self.cursor.step.is_return and self.state is StepState.SUCCEEDED
+
     def remember(self) -> None:
         """This will make the results visible to the expressions of the steps behind."""
         self.cursor.remember(step=self.cursor.step.id, state=self.state, output=self.output)
@@ -79,7 +83,7 @@ class StepEnd:
             "output": None if self.output_text is None else store.fragment(self.output_text),
             "error": self.error,
             "attempts": 0 if self.state is StepState.SKIPPED else cursor.attempt,
-            "started_at": cursor.step_started_at.isoformat(),
+            "started_at": (cursor.begun_at or cursor.step_started_at).isoformat(),
             "ended_at": ended_at,
         }
         for step, state in self.follow.decided:
@@ -96,6 +100,16 @@ class StepEnd:
         yield cursor.event(_STEP_EVENTS[self.state], at=self.ended_at, **payload)
         for step, state in self.follow.decided:
             yield cursor.event(_STEP_EVENTS[state], at=self.ended_at, step=step)
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What the main part of a run came to; `own_error` is set where it failed though no step did."""
+
+    state: RunState
+    output: JsonValue
+    error: JsonObject | None
+    own_error: JsonObject | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,28 +140,34 @@ def decided_event(cursor: Cursor, *, step: str, state: StepState, at: datetime) 
     return cursor.event(_STEP_EVENTS[state], at=at, step=step)
 
 
-def run_end(cursor: Cursor, *, state: RunState, error: JsonObject | None, at: datetime) -> RunEnd:
-    """This will close a run: its output is evaluated now; an output that cannot be makes the run fail."""
-    output: JsonValue = None
-    own_error: JsonObject | None = None
-    if state is RunState.SUCCEEDED:
-        output, problem = _output(cursor)
-        if problem is not None:
-            state = RunState.FAILED
-            error = own_error = {"kind": FailureKind.REFUSED.value, "message": f"output: {problem}", "step": None}
+def run_result(cursor: Cursor, *, state: RunState, error: JsonObject | None) -> RunResult:
+    """This will evaluate the output of a run that has succeeded; one that cannot be evaluated makes it fail."""
+    if state is not RunState.SUCCEEDED:
+        return RunResult(state, None, error, None)
+    output, problem = _output(cursor)
+    if problem is None:
+        return RunResult(state, output, error, None)
+    own_error: JsonObject = {"kind": FailureKind.REFUSED.value, "message": f"output: {problem}", "step": None}
+    return RunResult(RunState.FAILED, None, own_error, own_error)
+
+
+def run_end(cursor: Cursor, *, at: datetime) -> RunEnd:
+    """This will close a run whose steps have all succeeded, or were skipped, in the worker's own hands."""
+    result = run_result(cursor, state=RunState.SUCCEEDED, error=None)
     columns: RunColumns = {
-        "state": state.value,
-        "output": output,
-        "error": error,
+        "state": result.state.value,
+        "output": result.output,
+        "error": result.error,
         "ended_at": at.isoformat(),
     }
     payload: dict[str, object] = {"workflow": cursor.claim.workflow_name}
-    if output is not None:
-        payload["output_sha256"] = hashlib.sha256(store.dump(output).encode()).hexdigest()
-    if error is not None:
-        payload["failure"] = error["kind"]
-        payload["step"] = error["step"]
-    return RunEnd(columns=columns, event=cursor.event(_RUN_EVENTS[state], at=at, **payload), own_error=own_error)
+    if result.output is not None:
+        payload["output_sha256"] = hashlib.sha256(store.dump(result.output).encode()).hexdigest()
+    if result.error is not None:
+        payload["failure"] = result.error["kind"]
+        payload["step"] = result.error["step"]
+    event = cursor.event(_RUN_EVENTS[result.state], at=at, **payload)
+    return RunEnd(columns=columns, event=event, own_error=result.own_error)
 
 
 def _output(cursor: Cursor) -> tuple[JsonValue, str | None]:

@@ -5,22 +5,22 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Min
+from django.db.models import Min, Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from audit import operations as audit
 from workflows import statements, store
 from workflows.core import progress
 from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed
-from workflows.core.states import ActivationState, FailureKind, ItemState, StepState, WaitReason
+from workflows.core.states import ActivationState, FailureKind, ItemState, Phase, StepState, UndoWhen, WaitReason
 from workflows.core.storable import holds_nul
 from workflows.execution import frontier
 from workflows.execution.cursor import Cursor
 from workflows.execution.ends import StepEnd
 from workflows.expressions import ExpressionFailed
 from workflows.models import Activation, Fanout, Item
+from workflows.operations import stopping
 
 
 def is_open(cursor: Cursor) -> bool:
@@ -39,7 +39,7 @@ def open_items(cursor: Cursor) -> Sequence[Cursor] | None:
     try:
         if program.condition is not None and not program.condition.evaluate(cursor.context):
             return frontier.end_step(_end(cursor, state=StepState.SKIPPED, at=now))
-        values = None if program.for_each is None else program.for_each.evaluate(cursor.context)
+        values = done_items(cursor) if cursor.step.undoes else _listed(cursor)
     except ExpressionFailed as error:
         return _refuse(cursor, message=str(error), at=now)
     if not isinstance(values, Sequence) or isinstance(values, str):
@@ -51,7 +51,26 @@ def open_items(cursor: Cursor) -> Sequence[Cursor] | None:
         return _refuse(cursor, message="for_each gave a NUL character, which PostgreSQL cannot store", at=now)
     if not values:
         return frontier.end_step(_end(cursor, state=StepState.SUCCEEDED, at=now))
-    return None if _store(cursor, values=values, now=now) else ()
+    return _store(cursor, values=values, now=now)
+
+
+def done_items(cursor: Cursor) -> Sequence[JsonValue]:
+    """This will give the items an undo has to do with, in the reverse order of their list."""
+    step = cursor.step
+    items = Item.objects.filter(run_id=cursor.claim.run_id, step=step.undoes).order_by("-index")
+    done = Q(state=ItemState.SUCCEEDED)
+    if step.undo_when is UndoWhen.ATTEMPTED:
+        done |= Q(started_at__isnull=False) & ~Q(error__kind=FailureKind.REFUSED)
+        done |= Q(error__kind=FailureKind.LOST)
+    return [
+        {"index": index, "item": value, "state": state, "output": output}
+        for index, value, state, output in items.filter(done).values_list("index", "value", "state", "output")
+    ]
+
+
+def _listed(cursor: Cursor) -> JsonValue:
+    for_each = cursor.current.for_each
+    return None if for_each is None else for_each.evaluate(cursor.context)
 
 
 def end_puller(cursor: Cursor) -> Sequence[Cursor]:
@@ -60,6 +79,8 @@ def end_puller(cursor: Cursor) -> Sequence[Cursor]:
     with transaction.atomic():
         if not frontier.lock(cursor):
             return ()
+        if cursor.claim.ending and cursor.phase is Phase.MAIN:
+            return _cut_short(cursor, at=now)
         items = Item.objects.filter(run_id=cursor.claim.run_id, step=cursor.step.id)
         due_at = items.filter(due_at__isnull=False).aggregate(due_at=Min("due_at"))["due_at"]
         if due_at is not None:
@@ -72,16 +93,40 @@ def end_puller(cursor: Cursor) -> Sequence[Cursor]:
         return _end_step(cursor, at=now)
 
 
+def _cut_short(cursor: Cursor, *, at: datetime) -> Sequence[Cursor]:
+    """The run is ending: no other item begins, and the last puller ends the step with what was done."""
+    claim = cursor.claim
+    others = Activation.objects.filter(run_id=claim.run_id, segment=claim.segment).exclude(id=claim.id)
+    if others.exists():
+        Activation.objects.filter(id=claim.id).delete()
+        return ()
+    if not is_open(cursor):
+        return frontier.end_in_transaction(_end(cursor, state=StepState.CANCELLED, at=at))
+    in_hand = stopping.in_hand(claim, step=cursor.step.id) if claim.was_lost else ()
+    if stopping.end_items(claim.run_id, step=cursor.step.id, unknown=in_hand, now=at):
+        return frontier.end_in_transaction(_end(cursor, state=StepState.CANCELLED, at=at))
+    return _end_step(cursor, at=at)
+
+
 def _end_step(cursor: Cursor, *, at: datetime) -> Sequence[Cursor]:
-    failed = Item.objects.filter(run_id=cursor.claim.run_id, step=cursor.step.id, state=ItemState.FAILED).count()
-    state = StepState.FAILED if failed else StepState.SUCCEEDED
-    failure = None
-    if failed:
-        failure = Failed(kind=FailureKind.ERROR, message=f"{failed} of its items failed")
+    failure = _failure(cursor)
+    state = StepState.SUCCEEDED if failure is None else StepState.FAILED
     end = _end(cursor, state=state, at=at, failure=failure)
-    frontier.insert_steps(cursor, rows=list(end.step_rows()))
-    audit.record_encoded(*end.events())
-    return frontier.end_segment(cursor, at=at)
+    return frontier.end_in_transaction(end)
+
+
+def _failure(cursor: Cursor) -> Failed | None:
+    """Why the step fails, if its items make it fail."""
+    items = Item.objects.filter(run_id=cursor.claim.run_id, step=cursor.step.id)
+    failed = items.filter(state=ItemState.FAILED).count()
+    policy = cursor.step.on_failure
+    if not failed or (policy is not None and policy.allows(failed=failed, total=items.count())):
+        return None
+    message = f"{failed} of its items failed"
+    stopped = items.filter(state=ItemState.CANCELLED).count() if policy is not None else 0
+    if stopped:
+        message += f", and {stopped} were stopped before they began"
+    return Failed(kind=FailureKind.ERROR, message=message)
 
 
 def _wait(cursor: Cursor, *, until: datetime) -> None:
@@ -97,11 +142,14 @@ def _wait(cursor: Cursor, *, until: datetime) -> None:
     statements.run("notify", {})
 
 
-def _store(cursor: Cursor, *, values: Sequence[JsonValue], now: datetime) -> bool:
+def _store(cursor: Cursor, *, values: Sequence[JsonValue], now: datetime) -> Sequence[Cursor] | None:
+    """Store the items; None: they may be pulled. Nothing is opened in a run that is ending."""
     claim = cursor.claim
     with transaction.atomic():
         if not frontier.lock(cursor):
-            return False
+            return ()
+        if cursor.claim.ending and cursor.phase is Phase.MAIN:
+            return frontier.end_in_transaction(_end(cursor, state=StepState.CANCELLED, at=now))
         Fanout.objects.create(run_id=claim.run_id, step=cursor.step.id, total=len(values), started_at=now)
         store.open_items(run_id=claim.run_id, step=cursor.step.id, values=values)
         pullers = [
@@ -123,7 +171,7 @@ def _store(cursor: Cursor, *, values: Sequence[JsonValue], now: datetime) -> boo
         if pullers:
             Activation.objects.bulk_create(pullers)
             statements.run("notify", {})
-    return True
+    return None
 
 
 def _refuse(cursor: Cursor, *, message: str, at: datetime) -> Sequence[Cursor]:

@@ -12,37 +12,59 @@ import orjson
 import structlog
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Subquery
 from django.db.models.functions import Now
 
 from audit import operations as audit
 from audit.events import EventKind
 from workflows import queries, statements
 from workflows.core import progress
+from workflows.core.outcome import Failed
 from workflows.core.progress import Advance, Entry
-from workflows.core.states import ActivationState, RunState, StepState, WaitReason
-from workflows.execution import dead_letters, ends
+from workflows.core.states import ActivationState, Notice, Phase, RunState, StepState, WaitReason
+from workflows.execution import closings, dead_letters, ends
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.ends import StepEnd
-from workflows.models import Activation, Run, Step
-from workflows.operations import slots, trials
+from workflows.models import Activation, PauseEpoch, Run, Step
+from workflows.operations import trials
+from workflows.operations.patience import between_steps
 from workflows.store import StepRow
 
 log = structlog.get_logger(__name__)
-_STOPPED = {"kind": "cancelled", "message": "a step was stopped before it ended, and never done", "step": None}
 
 
 def end_step(end: StepEnd) -> Sequence[Cursor]:
     """This will commit the end of a step with all that follows; gives the cursors this worker goes on with."""
-    with transaction.atomic():
-        if not lock(end.cursor):
-            going: Sequence[Cursor] = ()
-            is_ours = False
-        else:
-            going = _end_step(end)
-            is_ours = True
-    if not is_ours:
+    if end.returns:  # it reaches for what others of the run have in hand
+        going = between_steps(lambda: _end_if_ours(end))
+    else:
+        with transaction.atomic():
+            going = _end_if_ours(end)
+    if going is None:
         note_discarded(end.cursor, state=end.state, at=end.ended_at)
-    return going
+    return going or ()
+
+
+def end_in_transaction(end: StepEnd) -> Sequence[Cursor]:
+    """This will end a `for_each` step, whose failures are buried already, inside the open transaction."""
+    insert_steps(end.cursor, rows=list(end.step_rows()))
+    audit.record_encoded(*end.events())
+    return end_segment(end.cursor, at=end.ended_at)
+
+
+def stop(cursor: Cursor, *, failure: Failed | None, at: datetime) -> Sequence[Cursor]:
+    """This will end a step of a run that is ending without another attempt; `failure` is what is known of the last."""
+    return end_step(
+        StepEnd(
+            cursor=cursor,
+            state=StepState.CANCELLED,
+            output=None,
+            output_text=None,
+            failure=failure,
+            follow=progress.Follow(decided=(), position=None),
+            ended_at=at,
+        )
+    )
 
 
 def note_discarded(cursor: Cursor, *, state: StepState, at: datetime) -> None:
@@ -79,21 +101,35 @@ def insert_steps(cursor: Cursor, *, rows: Sequence[StepRow]) -> None:
 
 def lock(cursor: Cursor) -> bool:
     """This will lock the run and tell whether the activation is still this worker's; needs a transaction."""
-    run = Run.objects.select_for_update().filter(id=cursor.claim.run_id, state=RunState.RUNNING)
-    if not run.exists():
+    runs = Run.objects.select_for_update().filter(id=cursor.claim.run_id, state=RunState.RUNNING)
+    run = next(iter(runs.values_list("ending", "is_undoing", "error")), None)
+    if run is None:
         return False
+    ending, is_undoing, error = run
+    if ending or cursor.claim.ending:
+        cursor.learn_ending(ending=ending, is_undoing=is_undoing, error=error)
     # Locked too: nobody may claim it, because its lease has run out, while its end is being committed.
     ours = Activation.objects.select_for_update().filter(id=cursor.claim.id, epoch=cursor.claim.epoch)
-    return bool(list(ours.values_list("id", flat=True)))
+    for pause_epoch in ours.values_list(Subquery(PauseEpoch.objects.values("number")[:1]), flat=True):
+        cursor.pause_epoch = pause_epoch
+        return True
+    return False
+
+
+def _end_if_ours(end: StepEnd) -> Sequence[Cursor] | None:
+    return _end_step(end) if lock(end.cursor) else None
 
 
 def _end_step(end: StepEnd) -> Sequence[Cursor]:
     cursor = end.cursor
-    if cursor.claim.round:
+    is_cut_short = bool(cursor.claim.ending) and cursor.phase is Phase.MAIN
+    if is_cut_short:
+        end = closings.cut_short(end)
+    elif cursor.claim.round:
         end = _without_known(end)
     insert_steps(cursor, rows=list(end.step_rows()))
     audit.record_encoded(*end.events())
-    if end.failure is not None:
+    if end.failure is not None and not is_cut_short:
         cursor.has_failed = True
         death = dead_letters.Death(
             index=None,
@@ -107,6 +143,9 @@ def _end_step(end: StepEnd) -> Sequence[Cursor]:
     elif cursor.claim.round:
         trials.succeed(run_id=cursor.claim.run_id, step=cursor.step.id, indexes=None, at=end.ended_at)
     end.remember()
+    if end.returns and not is_cut_short:
+        Activation.objects.filter(id=cursor.claim.id).delete()
+        return _start(cursor, follows=closings.give_back(cursor, output=end.output, at=end.ended_at), at=end.ended_at)
     if end.follow.position is not None:
         _go_on(cursor, position=end.follow.position, now=end.ended_at)
         return (cursor,)
@@ -129,12 +168,14 @@ def end_segment(cursor: Cursor, *, at: datetime) -> Sequence[Cursor]:
     Activation.objects.filter(id=cursor.claim.id).delete()
     # In this order: a branch that goes on in between is seen as active, never as neither active nor ended.
     active = _active_steps(cursor)
+    if cursor.claim.ending:
+        return _start(cursor, follows=closings.go_on(cursor, active=active, at=at), at=at)
     states = queries.step_states(run_id=cursor.claim.run_id)
-    follows = progress.advance(cursor.program.plan, ended=states, active=active)
+    chosen = queries.choices_of(run_id=cursor.claim.run_id, plan=cursor.program.plan)
+    follows = progress.advance(cursor.program.plan, ended=states, active=active, chosen=chosen)
     _decide(cursor, decided=follows.decided, at=at)
     if follows.run_state is not None and not active:
-        _close(cursor, state=follows.run_state, at=at)
-        return ()
+        follows = closings.end_main(cursor, state=follows.run_state, at=at)
     return _start(cursor, follows=follows, at=at)
 
 
@@ -156,30 +197,9 @@ def _decide(cursor: Cursor, *, decided: Sequence[tuple[str, StepState]], at: dat
     audit.record_encoded(*(ends.decided_event(cursor, step=step, state=state, at=at) for step, state in decided))
 
 
-def _close(cursor: Cursor, *, state: RunState, at: datetime) -> None:
-    error = None
-    if state is RunState.FAILED:
-        error = queries.first_error(run_id=cursor.claim.run_id) or _STOPPED
-    if cursor.program.output is not None:
-        wanted = cursor.program.output.references
-        cursor.results.update(queries.results_of(run_id=cursor.claim.run_id, steps=wanted, plan=cursor.program.plan))
-    close = ends.run_end(cursor, state=state, error=error, at=at)
-    Run.objects.filter(id=cursor.claim.run_id).update(
-        state=close.columns["state"],
-        output=close.columns["output"],
-        error=close.columns["error"],
-        ended_at=at,
-    )
-    audit.record_encoded(close.event)
-    if close.own_error is not None:
-        dead_letters.bury_run(cursor, error=close.own_error, at=at)
-    elif cursor.claim.round and close.columns["state"] == RunState.SUCCEEDED:
-        trials.succeed_run(run_id=cursor.claim.run_id, at=at)
-    if cursor.program.takes_slots:
-        slots.hand_on(slots.leave(cursor.claim.run_id), now=at)
-
-
 def _start(cursor: Cursor, *, follows: Advance, at: datetime) -> Sequence[Cursor]:
+    if not follows.ready:
+        return ()
     plan = cursor.program.plan
     own: Entry | None = None
     activations: list[Activation] = []
@@ -238,12 +258,15 @@ def _inherit(cursor: Cursor, *, activation: Activation, at: datetime) -> Cursor:
         range_start=0,
         range_end=0,
         was_lost=False,
+        notice=Notice.NONE,
+        pause_epoch=cursor.pause_epoch,
+        begun_at=None,
     )
     return open_cursor(claim, program=cursor.program, now=at, owner=cursor.owner)
 
 
 def _go_on(cursor: Cursor, *, position: int, now: datetime) -> None:
     Activation.objects.filter(id=cursor.claim.id).update(
-        position=position, attempt=1, previous_delay_s=None, step_started_at=now, first_attempt_at=now
+        position=position, attempt=1, previous_delay_s=None, step_started_at=now, first_attempt_at=now, begun_at=None
     )
     cursor.move_to(position, now=now)

@@ -14,17 +14,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from audit.events import EncodedEvent, EventKind
-from workflows import plans, store
+from workflows import park_store, plans, store
 from workflows.core import retry
-from workflows.core.outcome import Failed, Outcome, Postponed, Succeeded
+from workflows.core.outcome import Failed, Outcome, Parked, Postponed, Repeated, Succeeded
 from workflows.core.states import FailureKind, ItemState, StepState
-from workflows.execution import attempts, dead_letters, fanout, frontier, losses
+from workflows.core.waiting_kinds import WAITING_KINDS
+from workflows.execution import attempts, fanout, frontier, item_failures, losses, pausing, repeating
 from workflows.execution.cursor import Cursor
 from workflows.execution.dead_letters import Death
 from workflows.execution.leases import keeper
 from workflows.execution.turn import Turn
 from workflows.models import Attempt
 from workflows.operations import trials
+from workflows.park_store import ItemStayRow
 from workflows.store import HeldItem, ItemRow
 
 _MAX_TAKE = 200
@@ -48,6 +50,11 @@ class Result:
         """This will give its failure, if it is one."""
         return self.outcome if isinstance(self.outcome, Failed) else None
 
+    @property
+    def is_done(self) -> bool:
+        """This will tell whether the item has ended without failure."""
+        return not isinstance(self.outcome, Failed | Repeated)
+
 
 def work(cursor: Cursor, *, turn: Turn) -> Sequence[Cursor]:
     """This will pull items until none is left or its turn is over; gives the cursors that go on."""
@@ -55,7 +62,7 @@ def work(cursor: Cursor, *, turn: Turn) -> Sequence[Cursor]:
     if over is not None:
         return over
     items = inherited(cursor)
-    limit = 4
+    limit = first_limit(cursor)
     look_back_at = 0.0
     while items or (items := take(cursor, limit=limit, is_looking_back=time.monotonic() > look_back_at)):
         began = time.monotonic()
@@ -69,7 +76,9 @@ def work(cursor: Cursor, *, turn: Turn) -> Sequence[Cursor]:
 
 
 def begin(cursor: Cursor) -> Sequence[Cursor] | None:
-    """This will open the `for_each` if nobody has; None: there may be items to pull."""
+    """This will open the `for_each` if nobody has, or end the puller of a run that is ending; None: go on and pull."""
+    if cursor.claim.notice:
+        return fanout.end_puller(cursor)
     if cursor.claim.slot == 0 and not fanout.is_open(cursor):
         return fanout.open_items(cursor)
     return None
@@ -107,13 +116,19 @@ def inherited(cursor: Cursor) -> Sequence[HeldItem]:
         until=claim.range_end,
         slot=claim.slot,
     )
-    if not claim.was_lost or not held:
+    if not claim.was_lost or not held or cursor.step.uses in WAITING_KINDS:
         return held
     lost, *others = held
     now = timezone.now()
     loss = losses.loss_of(cursor, item=lost)
     commit(cursor, results=[ended(cursor, item=lost, outcome=loss, started_at=now, ended_at=now)])
     return others
+
+
+def first_limit(cursor: Cursor) -> int:
+    """This will say how many items to take first: one alone where its failure may stop the others."""
+    policy = cursor.step.on_failure
+    return 1 if policy is not None and policy.may_stop else 4
 
 
 def _next_limit(*, items: int, seconds: float) -> int:
@@ -127,9 +142,10 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], turn: Turn) -> bool:
     oldest = time.monotonic()
     share_s = _SHARE_S if _may_share(cursor, items=items) else 0.0
     for position, item in enumerate(items):
+        if cursor.has_stopped:
+            return True
         if not keeper.is_held(cursor.claim):
-            if results:
-                discard(cursor, results=results)
+            discard(cursor, results=results)
             return False
         result = _attempt(cursor, item=item)
         if isinstance(result.outcome, Postponed):
@@ -146,10 +162,19 @@ def _work_on(cursor: Cursor, *, items: Sequence[HeldItem], turn: Turn) -> bool:
                 return False
             results = []
             oldest = time.monotonic()
-            if turn.is_over():
-                store.release(holds=[cursor.hold], keeps_place=turn.is_preempted)
+            if _gives_way(cursor, turn=turn):
                 return False
     return True
+
+
+def _gives_way(cursor: Cursor, *, turn: Turn) -> bool:
+    """Give the puller back between two commits, because it is paused or others have their turn."""
+    if pausing.put_aside(cursor):
+        return True
+    if turn.is_over():
+        store.release(holds=[cursor.hold], keeps_place=turn.is_preempted)
+        return True
+    return False
 
 
 def postpone(cursor: Cursor, *, pause: Postponed) -> None:
@@ -159,7 +184,8 @@ def postpone(cursor: Cursor, *, pause: Postponed) -> None:
 
 def discard(cursor: Cursor, *, results: Sequence[Result]) -> None:
     """This will note results that came to nothing, because the lease is lost."""
-    frontier.note_discarded(cursor, state=StepState.SUCCEEDED, at=results[-1].ended_at)
+    if results:
+        frontier.note_discarded(cursor, state=StepState.SUCCEEDED, at=results[-1].ended_at)
 
 
 def _may_share(cursor: Cursor, *, items: Sequence[HeldItem]) -> bool:
@@ -187,23 +213,35 @@ def ended(cursor: Cursor, *, item: HeldItem, outcome: Outcome, started_at: datet
             cursor.step.retry,
             attempt=item.attempt,
             kind=outcome.kind,
-            elapsed_s=(ended_at - (item.started_at or started_at)).total_seconds(),
+            elapsed_s=(ended_at - (item.started_at or started_at)).total_seconds() - item.parked_s,
             previous_delay_s=item.previous_delay_s,
             requested_s=outcome.requested_delay_s,
             dice=random.random,
         )
+    if isinstance(outcome, Repeated):
+        delay_s = outcome.delay_s
     return Result(item=item, outcome=outcome, delay_s=delay_s, started_at=started_at, ended_at=ended_at)
 
 
 def commit(cursor: Cursor, *, results: Sequence[Result]) -> bool:
     """This will store results; False when the lease is lost and nothing changed."""
-    if all(result.failure is None and not result.item.round for result in results):
+    parked = [result for result in results if isinstance(result.outcome, Parked)]
+    if parked:
+        if not _park(cursor, results=parked):
+            return False
+        results = [result for result in results if not isinstance(result.outcome, Parked)]
+        if not results:
+            return True
+    if all(_is_plain(result) for result in results):
         return _end_items(cursor, results=results)
     with transaction.atomic():
+        if cursor.step.on_failure is not None and not frontier.lock(cursor):
+            return False
         if not _end_items(cursor, results=results):
             return False
         _note_failures(cursor, results=results)
-        proven = [result for result in results if result.item.round and result.failure is None]
+        _note_rounds(cursor, results=results)
+        proven = [result for result in results if result.item.round and result.is_done]
         if proven:
             indexes = [result.item.index for result in proven]
             at = proven[-1].ended_at
@@ -211,14 +249,60 @@ def commit(cursor: Cursor, *, results: Sequence[Result]) -> bool:
     return True
 
 
+def _is_plain(result: Result) -> bool:
+    return result.is_done and not result.item.round
+
+
+def _note_rounds(cursor: Cursor, *, results: Sequence[Result]) -> None:
+    for result in results:
+        if isinstance(result.outcome, Repeated):
+            repeating.note(
+                cursor,
+                result.outcome,
+                index=result.item.index,
+                attempt=result.item.attempt,
+                started_at=result.started_at,
+                at=result.ended_at,
+            )
+
+
+def _park(cursor: Cursor, *, results: Sequence[Result]) -> bool:
+    fresh = [result.item.index for result in results if result.item.started_at is None]
+    event = cursor.event(EventKind.ITEMS_PARKED, at=results[-1].ended_at, step=cursor.step.id, indexes=fresh)
+    return park_store.park_items(
+        run_id=cursor.claim.run_id,
+        step=cursor.step.id,
+        hold=cursor.hold,
+        stays=[_stay_row(result) for result in results],
+        events=[event] if fresh else [],
+    )
+
+
+def _stay_row(result: Result) -> ItemStayRow:
+    stay = result.outcome
+    if not isinstance(stay, Parked):
+        raise TypeError(f"item {result.item.index} is not parked")
+    return {
+        "index": result.item.index,
+        "reason": stay.reason.value,
+        "object": stay.object[:300],
+        "until": stay.due_at.isoformat(),
+        "begun_at": (result.item.started_at or result.started_at).isoformat(),
+    }
+
+
 def _end_items(cursor: Cursor, *, results: Sequence[Result]) -> bool:
-    return store.end_items(
+    pause_epoch = store.end_items(
         run_id=cursor.claim.run_id,
         step=cursor.step.id,
         hold=cursor.hold,
         results=[_row(result) for result in results],
         events=_events(cursor, results=results),
     )
+    if pause_epoch is None:
+        return False
+    cursor.pause_epoch = pause_epoch
+    return True
 
 
 def _note_failures(cursor: Cursor, *, results: Sequence[Result]) -> None:
@@ -253,22 +337,23 @@ def _note_failures(cursor: Cursor, *, results: Sequence[Result]) -> None:
             delay_s=result.delay_s,
         )
     if deaths:
-        dead_letters.bury(cursor, deaths)
+        item_failures.bury(cursor, deaths)
 
 
 def _row(result: Result) -> ItemRow:
     outcome, failure = result.outcome, result.failure
-    if failure is None:
-        state = ItemState.SUCCEEDED
+    if result.delay_s is not None:
+        state = ItemState.WAITING
     else:
-        state = ItemState.FAILED if result.delay_s is None else ItemState.WAITING
-    first = result.item.started_at or result.started_at
+        state = ItemState.SUCCEEDED if failure is None else ItemState.FAILED
+    is_repeated = isinstance(outcome, Repeated)
+    first = result.ended_at if is_repeated else result.item.started_at or result.started_at
     return {
         "index": result.item.index,
         "state": state.value,
         "output": store.fragment(outcome.text) if isinstance(outcome, Succeeded) else None,
         "error": None if failure is None else {"kind": failure.kind.value, "message": failure.message},
-        "attempt": result.item.attempt + (state is ItemState.WAITING),
+        "attempt": 1 if is_repeated else result.item.attempt + (state is ItemState.WAITING),
         "delay_s": result.delay_s,
         "started_at": first.isoformat(),
         "ended_at": None if state is ItemState.WAITING else result.ended_at.isoformat(),
@@ -277,7 +362,7 @@ def _row(result: Result) -> ItemRow:
 
 def _events(cursor: Cursor, *, results: Sequence[Result]) -> list[EncodedEvent]:
     events: list[EncodedEvent] = []
-    done = [result for result in results if result.failure is None]
+    done = [result for result in results if result.is_done]
     if done:
         indexes = [result.item.index for result in done]
         at = done[-1].ended_at

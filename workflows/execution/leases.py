@@ -17,11 +17,13 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from workflows import statements, store
+from workflows.core.states import Notice
 from workflows.models import Activation
 from workflows.store import Claim, HoldRow
 
 log = structlog.get_logger(__name__)
 _GRACE_S = 10.0
+_REMEMBERED = 1_000
 
 
 def owner_name() -> str:
@@ -46,6 +48,19 @@ class LeaseKeeper:
         self._kill_at: float | None = None
         self._thread: threading.Thread | None = None
         self._on_loss: Callable[[Sequence[HoldRow]], None] | None = None
+        self._on_stop: Callable[[Sequence[HoldRow]], None] | None = None
+        self._heard: set[tuple[int, int]] = set()
+        self._seen: set[tuple[int, int]] = set()
+        self._lost: set[tuple[int, int]] = set()
+
+    def tell_stops(self, on_stop: Callable[[Sequence[HoldRow]], None] | None) -> None:
+        """This will have it told, in the keeper's thread, that steps should stop: their run is being cancelled."""
+        self._on_stop = on_stop
+
+    def should_stop(self, claim: Claim) -> bool:
+        """This will tell, without a look at the database, whether a step should stop: it was told to, or is lost."""
+        with self._lock:
+            return (claim.id, claim.epoch) in self._heard | self._lost
 
     def tell_losses(self, on_loss: Callable[[Sequence[HoldRow]], None] | None) -> None:
         """This will have losses told, in the keeper's thread: the run was ended, or somebody else has the lease."""
@@ -112,6 +127,7 @@ class LeaseKeeper:
                 time.sleep(min(1.0, lease_s / 6))
                 self._enforce()
                 self._renew(lease_s)
+                self._listen()
         finally:
             connection.close()
 
@@ -139,8 +155,28 @@ class LeaseKeeper:
                 self._held[hold["id"]] = (hold, now)
             for hold in lost:
                 del self._held[hold["id"]]
+            self._lost = {*list(self._lost)[-_REMEMBERED:], *((hold["id"], hold["epoch"]) for hold in lost)}
         if lost and self._on_loss is not None:
             self._on_loss(lost)
+
+    def _listen(self) -> None:
+        """Ask whether what is in hand since the beat before is to be stopped; what is quicker is not asked for."""
+        with self._lock:
+            held = {(hold["id"], hold["epoch"]) for hold, _ in self._held.values()}
+        old, self._seen = held & self._seen, held
+        if not old:
+            self._heard = set()
+            return
+        try:
+            told = Activation.objects.filter(id__in=[one for one, _ in old], notice=Notice.STOP)
+            heard = old & set(told.values_list("id", "epoch"))
+        except Exception:  # the database is away: there is time until the grace is over
+            log.warning("notices_not_read", held=len(old), exc_info=True)
+            connection.close()
+            return
+        new, self._heard = heard - self._heard, heard
+        if new and self._on_stop is not None:
+            self._on_stop([{"id": one, "epoch": epoch} for one, epoch in new])
 
     def _is_held(self, activation_id: int, *, epoch: int) -> bool:
         held = self._held.get(activation_id)

@@ -22,11 +22,14 @@ LOOK_AGAIN_S = 60.0
 _TRIES = 20
 
 
-def enter(cursor: Cursor) -> Postponed | None:
-    """This will take the slots the cursor's step needs; when there is no room, its place in line instead."""
+def enter(cursor: Cursor, *, called: str = "") -> Postponed | None:
+    """This will take the slots the cursor's step needs; when there is no room, its place in line instead.
+
+    `called` is the limit whose line it has just been called out of.
+    """
     if cursor.has_slots:
         return None
-    missing = limit_store.take_slots(hold=cursor.hold, limits=cursor.segment.limits)
+    missing = limit_store.take_slots(hold=cursor.hold, limits=cursor.segment.limits, called=called)
     if missing:
         return Postponed(reason=WaitReason.LIMIT, object=missing[0], delay_s=LOOK_AGAIN_S)
     cursor.has_slots = True
@@ -50,17 +53,17 @@ def _hand_on(cursor: Cursor, *, may_take: bool) -> tuple[Sequence[Cursor], bool]
     """One try; it is not settled when the first in line could not go on, because another limit has no room."""
     with transaction.atomic():
         woken = limit_store.wake_line(limits=cursor.segment.limits, most=1)
-        own = next((ref for ref, lane in woken if may_take and lane == cursor.segment.lane), None)
+        own = next((one for one in woken if may_take and one.lane == cursor.segment.lane), None)
         if len(woken) > (own is not None):
             statements.run("notify", {})
         if own is None:
             return (), True
-        claims = store.claim(refs=[own], owner=cursor.owner, lease_s=settings.LEASE_S)
+        claims = store.claim(refs=[own.ref], owner=cursor.owner, lease_s=settings.LEASE_S)
         taken = [
             open_cursor(claim, program=plans.program_of(claim.version_id), now=timezone.now(), owner=cursor.owner)
             for claim in claims
         ]
-        pauses = [pause for one in taken if (pause := enter(one)) is not None]
+        pauses = [pause for one in taken if (pause := enter(one, called=own.limit)) is not None]
         if pauses:
             store.postpone(holds=[one.postponed(pause) for one, pause in zip(taken, pauses, strict=True)])
             return (), False

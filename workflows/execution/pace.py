@@ -1,5 +1,6 @@
 """How long steps take, learned by this process: only what is surely short may share a commit with others."""
 
+from workflows.core import switching
 from workflows.execution.cursor import Cursor
 
 _QUICK_S = 0.002
@@ -10,7 +11,7 @@ _known: dict[tuple[int, str], tuple[int, float]] = {}
 
 def is_quick(cursor: Cursor) -> bool:
     """This will tell whether the current step has proved to take almost no time; calls outside never count."""
-    if cursor.step.uses == "set":
+    if cursor.step.uses in ("set", switching.USES):
         return True
     if cursor.step.uses != "python":
         return False

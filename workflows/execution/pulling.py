@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from workflows import store
 from workflows.core.outcome import Outcome, Postponed
-from workflows.execution import fanout, items
+from workflows.execution import fanout, items, pausing
 from workflows.execution.cursor import Cursor
 from workflows.store import HeldItem
 
@@ -34,10 +34,14 @@ async def pull(
         if time.monotonic() > look_back_at:
             look_back_at = time.monotonic() + _LOOK_BACK_S
         for item in held:
+            if cursor.has_stopped:
+                break
             if must_yield():
                 await asyncio.to_thread(store.release, holds=[cursor.hold])
                 return ()
             if not await _work_on(cursor, item=item, attempt=attempt):
+                return ()
+            if pausing.may_be_paused(cursor) and await asyncio.to_thread(pausing.put_aside, cursor):
                 return ()
         held = ()
     return await asyncio.to_thread(fanout.end_puller, cursor)

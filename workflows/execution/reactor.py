@@ -48,6 +48,7 @@ class Reactor:
         self._thread.start()
         self._is_ready.wait()
         self._keeper.tell_losses(self._lose)
+        self._keeper.tell_stops(self._cancel)
         log.info("reactor_started", places=self._places.limit)
 
     def execute(self, refs: Sequence[ActivationRef], *, carries: Set[int] = frozenset()) -> int:
@@ -79,6 +80,7 @@ class Reactor:
         except TimeoutError:  # a step blocks the loop, or the database is away: the leases run out
             log.exception("nothing_given_back")
         self._keeper.tell_losses(None)
+        self._keeper.tell_stops(None)
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join(timeout=_GIVE_BACK_S)
         log.info("reactor_stopped")
@@ -141,6 +143,9 @@ class Reactor:
 
     def _lose(self, holds: Sequence[HoldRow]) -> None:
         self._loop.call_soon_threadsafe(self._carriers.lose, holds)
+
+    def _cancel(self, holds: Sequence[HoldRow]) -> None:
+        self._loop.call_soon_threadsafe(self._carriers.cancel, holds)
 
 
 _running: list[Reactor] = []

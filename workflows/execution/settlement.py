@@ -14,14 +14,15 @@ from typing import TypeVar, assert_never
 from django.db import DataError, transaction
 
 from audit.events import EventKind
-from workflows import store
+from workflows import park_store, store
 from workflows.core import progress, retry
 from workflows.core.definition import JsonObject
-from workflows.core.outcome import Failed, Outcome, Postponed, Skipped, Succeeded
-from workflows.core.states import FailureKind, RunState, StepState
-from workflows.execution import dead_letters, ends, frontier
+from workflows.core.outcome import Failed, Outcome, Parked, Postponed, Repeated, Skipped, Succeeded
+from workflows.core.states import FailureKind, StepState
+from workflows.execution import dead_letters, ends, frontier, repeating
 from workflows.execution.cursor import Cursor
 from workflows.execution.ends import StepEnd
+from workflows.park_store import ParkRow
 from workflows.store import EventRow, PostponeRow, RetryRow, StepRow
 
 _Group = TypeVar("_Group", "Finished", "Unfinished")
@@ -64,18 +65,14 @@ def settle(results: Sequence[Ended]) -> Sequence[Cursor]:
     advancing: list[Finished] = []
     finishing: list[Finished] = []
     retrying: list[Unfinished] = []
-    postponing: list[PostponeRow] = []
-    for result in results:
-        if isinstance(result.outcome, Postponed):
-            postponing.append(result.cursor.postponed(result.outcome))
-            continue
+    for result in _without_put_aside(results):
         if isinstance(result.outcome, Failed):
             delay_s = next_delay_s(result.cursor, failure=result.outcome, now=result.ended_at)
             if delay_s is not None:
                 retrying.append(Unfinished(result, result.outcome, delay_s))
                 continue
         end = _step_end(result)
-        if end.failure is not None or end.cursor.claim.round:
+        if end.failure is not None or end.cursor.claim.round or end.returns:
             apart.append(Finished(result, end))
         elif end.follow.position is not None:
             advancing.append(Finished(result, end))
@@ -87,9 +84,28 @@ def settle(results: Sequence[Ended]) -> Sequence[Cursor]:
     going.extend(_stored(advancing, commit=_advance))
     going.extend(_stored(finishing, commit=_finish))
     going.extend(_stored(retrying, commit=_retry))
+    return going
+
+
+def _without_put_aside(results: Sequence[Ended]) -> Sequence[Ended]:
+    """Put aside what could not be tried, waits outside or has another round; gives the results that are left."""
+    rest: list[Ended] = []
+    postponing: list[PostponeRow] = []
+    parking: list[ParkRow] = []
+    for result in results:
+        if isinstance(result.outcome, Postponed):
+            postponing.append(result.cursor.postponed(result.outcome))
+        elif isinstance(result.outcome, Parked):
+            parking.append(result.cursor.parked(result.outcome, at=result.ended_at))
+        elif isinstance(result.outcome, Repeated):
+            repeating.put_off(result.cursor, result.outcome, at=result.ended_at)
+        else:
+            rest.append(result)
     if postponing:
         store.postpone(holds=postponing)
-    return going
+    if parking:
+        park_store.park(holds=parking)
+    return rest
 
 
 def _stored(group: Sequence[_Group], *, commit: Callable[[Sequence[_Group]], Sequence[Cursor]]) -> Sequence[Cursor]:
@@ -146,8 +162,8 @@ def _state_of(outcome: Outcome) -> StepState:
             return StepState.SKIPPED
         case Failed():
             return StepState.FAILED
-        case Postponed():
-            raise TypeError("a postponed attempt ends no step")
+        case Postponed() | Parked() | Repeated():
+            raise TypeError("an attempt that was put aside, or is followed by another round, ends no step")
         case _:
             assert_never(outcome)
 
@@ -155,15 +171,16 @@ def _state_of(outcome: Outcome) -> StepState:
 def _advance(group: Sequence[Finished]) -> Sequence[Cursor]:
     done = [one.end for one in group]
     rows, events = _rows(done)
-    moved = store.advance(
+    moved, pause_epoch = store.advance(
         moves=[{**end.cursor.hold, "position": _position(end)} for end in done], steps=rows, events=events
     )
-    _note_discarded(done, moved=moved)
+    apart = _end_missed(done, moved=moved)
     going = [end for end in done if end.cursor.claim.id in moved]
     for end in going:
         end.remember()
         end.cursor.move_to(_position(end), now=end.ended_at)
-    return [end.cursor for end in going]
+        end.cursor.pause_epoch = pause_epoch
+    return [*apart, *(end.cursor for end in going)]
 
 
 def _finish(group: Sequence[Finished]) -> Sequence[Cursor]:
@@ -173,8 +190,8 @@ def _finish(group: Sequence[Finished]) -> Sequence[Cursor]:
     failed: list[tuple[StepEnd, JsonObject]] = []
     for end in done:
         end.remember()
-        close = ends.run_end(end.cursor, state=RunState.SUCCEEDED, error=None, at=end.ended_at)
-        moves.append({**end.cursor.hold, **close.columns})
+        close = ends.run_end(end.cursor, at=end.ended_at)
+        moves.append({**end.cursor.hold, "run_id": str(end.cursor.claim.run_id), **close.columns})
         events.append({"id": end.cursor.claim.id, "event": close.event})
         if close.own_error is not None:
             failed.append((end, close.own_error))
@@ -183,8 +200,7 @@ def _finish(group: Sequence[Finished]) -> Sequence[Cursor]:
         for end, error in failed:
             if end.cursor.claim.id in moved:
                 dead_letters.bury_run(end.cursor, error=error, at=end.ended_at)
-    _note_discarded(done, moved=moved)
-    return ()
+    return _end_missed(done, moved=moved)
 
 
 def _retry(group: Sequence[Unfinished]) -> Sequence[Cursor]:
@@ -216,10 +232,7 @@ def _retry(group: Sequence[Unfinished]) -> Sequence[Cursor]:
         )
         events.append({"id": cursor.claim.id, "event": event})
     moved = store.retry_later(moves=moves, events=events)
-    for one in group:
-        if one.result.cursor.claim.id not in moved:
-            frontier.note_discarded(one.result.cursor, state=StepState.FAILED, at=one.result.ended_at)
-    return ()
+    return _end_missed([_step_end(one.result) for one in group], moved=moved)
 
 
 def _rows(done: Sequence[StepEnd]) -> tuple[list[StepRow], list[EventRow]]:
@@ -237,7 +250,6 @@ def _position(end: StepEnd) -> int:
     return end.follow.position
 
 
-def _note_discarded(done: Sequence[StepEnd], *, moved: frozenset[int]) -> None:
-    for end in done:
-        if end.cursor.claim.id not in moved:
-            frontier.note_discarded(end.cursor, state=end.state, at=end.ended_at)
+def _end_missed(done: Sequence[StepEnd], *, moved: frozenset[int]) -> Sequence[Cursor]:
+    """What a statement left alone: the lease is lost, which is noted, or the run is ending, and the step ends apart."""
+    return [cursor for end in done if end.cursor.claim.id not in moved for cursor in frontier.end_step(end)]

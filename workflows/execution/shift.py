@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from workflows import store
-from workflows.execution import admitting, attempts, items, line, pace, settlement
+from workflows.execution import admitting, attempts, items, line, pace, pausing, settlement
 from workflows.execution.cursor import Cursor
 from workflows.execution.leases import keeper, owner_name
 from workflows.execution.settlement import Ended
@@ -64,6 +64,8 @@ def _round(shift: _Shift) -> None:
             _give_back([*shift.waiting, *cursors[position:]], turn=shift.turn)
             shift.waiting = []
             return
+        if pausing.put_aside(cursor):
+            continue
         if cursor.segment.limits:
             _limited(shift, cursor)
         elif cursor.segment.is_map:

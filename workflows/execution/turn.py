@@ -1,11 +1,15 @@
 """How long a worker may go on with what it has: for a bounded time, and until something more urgent waits.
 
-The first look always lets it go on, so that every turn brings its work at least one step further.
+While nothing at all waits for it, it may go on beyond its time: giving work back would only send it through the broker.
+Even that ends: the broker wants an answer to its message, and whoever stops the worker waits for the turn. The first
+look always lets it go on, so that every turn brings its work at least one step further.
 """
 
 import time
 
 from workflows.execution import urgency
+
+_BEYOND_S = 10.0
 
 
 class Turn:
@@ -23,4 +27,5 @@ class Turn:
             self.is_preempted = True
             return True
         self._has_begun = True
-        return time.monotonic() > self._stop_at
+        beyond_s = time.monotonic() - self._stop_at
+        return beyond_s > 0 and not (urgency.is_alone() and beyond_s < _BEYOND_S)

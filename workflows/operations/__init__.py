@@ -9,14 +9,17 @@ from workflows.operations.delays import read_start_at
 from workflows.operations.endings import cancel_run, expire_run
 from workflows.operations.incidents import assign_incident
 from workflows.operations.limits import delete_limit, set_limit
+from workflows.operations.pausing import PauseWanted, pause, resume
 from workflows.operations.poison import discard_message
 from workflows.operations.publishing import check, publish, set_enabled
 from workflows.operations.repairs import discard_dead_letter, requeue_dead_letter
 from workflows.operations.starting import Start, Started, start_run, start_runs
+from workflows.operations.undoing import undo_run
 from workflows.operations.waiting import admit_due
 
 __all__ = [
     "Outcome",
+    "PauseWanted",
     "Start",
     "Started",
     "admit_due",
@@ -28,12 +31,15 @@ __all__ = [
     "discard_matching",
     "discard_message",
     "expire_run",
+    "pause",
     "publish",
     "read_start_at",
     "requeue_dead_letter",
     "requeue_matching",
+    "resume",
     "set_enabled",
     "set_limit",
     "start_run",
     "start_runs",
+    "undo_run",
 ]

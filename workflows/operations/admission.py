@@ -22,8 +22,7 @@ from workflows.core.states import RunState, WaitReason
 from workflows.errors import InputInvalid, StartKeyReused, StartRateLimited
 from workflows.flow import FlowProgram, Gates, KeyFailed, context_of
 from workflows.gate_models import JoinedStart
-from workflows.models import Run
-from workflows.operations import gathering, slots
+from workflows.operations import gathering, slots, start_keys
 from workflows.operations.passing import Entrant, SingletonTaken, go_on
 from workflows.operations.patience import between_steps
 from workflows.plans import Program
@@ -68,7 +67,7 @@ def are_known(keys: Collection[str | None]) -> bool:
     """This will tell whether starts with these keys have all been answered before; one without a key never has."""
     if None in keys:
         return False
-    unknown = set(keys) - set(Run.objects.filter(start_key__in=keys).values_list("start_key", flat=True))
+    unknown = set(keys) - set(start_keys.find(keys))
     return not unknown - set(JoinedStart.objects.filter(start_key__in=unknown).values_list("start_key", flat=True))
 
 
@@ -209,13 +208,13 @@ def _find_earlier(row: RunRow) -> Admitted | None:
     key = row["start_key"]
     if key is None:
         return None
-    begun = Run.objects.filter(start_key=key).only("id", "start_digest").first()
+    begun = start_keys.find([key]).get(key)
     joined = JoinedStart.objects.filter(start_key=key).first() if begun is None else None
-    found = begun or joined
-    if found is not None and found.start_digest != row["start_digest"]:
+    digest = joined.start_digest if joined is not None else begun.digest if begun is not None else None
+    if digest is not None and digest != row["start_digest"]:
         raise StartKeyReused(key)
     if begun is not None:
-        return Admitted(run_id=begun.id, is_new=False, is_repeated=True)
+        return Admitted(run_id=begun.run_id, is_new=False, is_repeated=True)
     if joined is not None:
         return Admitted(run_id=joined.run_id, is_new=False, joined=joined.how, is_repeated=True)
     return None

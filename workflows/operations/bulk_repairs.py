@@ -8,7 +8,15 @@ from datetime import datetime
 from audit.events import Actor
 from workflows import incident_queries
 from workflows.core.selection import Selection
-from workflows.errors import DeadLetterResolved, NotRequeueable, RunEnded, UnknownDeadLetter, WorkflowError
+from workflows.errors import (
+    DeadLetterResolved,
+    NotRequeueable,
+    RunEnded,
+    RunUndone,
+    StillEnding,
+    UnknownDeadLetter,
+    WorkflowError,
+)
 from workflows.operations.repairs import discard_dead_letter, requeue_dead_letter
 
 AT_ONCE = 1_000
@@ -20,6 +28,8 @@ _SKIPPED: Mapping[type[WorkflowError], str] = {
     DeadLetterResolved: "resolved_before",
     RunEnded: "run_cancelled",
     NotRequeueable: "not_requeueable",
+    RunUndone: "run_undone",
+    StillEnding: "run_ending",
     UnknownDeadLetter: "unknown",
 }
 

@@ -1,36 +1,45 @@
 """Ends runs from outside: on somebody's wish, or because their deadline has passed.
 
-The activations go with the run: a result that arrives later finds its lease gone, is recorded and changes nothing.
+What a worker has in hand goes with the run, unless there is a grace for it. A run that owes something, undo or
+`finally`, goes on with that before it ends.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
-from functools import partial
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
-
-from audit import operations as audit
-from audit.events import Actor, Event, EventKind
-from workflows import plans, store
+from audit.events import Actor
+from workflows import plans
 from workflows.core.definition import JsonObject
-from workflows.core.outcome import LOST
-from workflows.core.states import ItemState, RunState, StepState, TrialState
+from workflows.core.states import Notice, RunState, TrialState, WaitReason
 from workflows.errors import RunEnded, UnknownRun
-from workflows.models import Activation, DeadLetter, Item, Run, Step
-from workflows.operations import burials, limits, slots, trials
+from workflows.models import Activation, DeadLetter, Run
+from workflows.operations import burials, closing, slots, stopping, trials
 from workflows.operations.burials import Burial
-from workflows.operations.incidents import ENGINE, Cause
+from workflows.operations.closing import Leaving
+from workflows.operations.incidents import ENGINE
+from workflows.operations.incidents import Cause as FailureCause
 from workflows.operations.patience import between_steps
+from workflows.store import GATES
 
-_UNKNOWN: JsonObject = {"kind": LOST.kind.value, "message": LOST.message}
+_NOT_BEGUN = (*GATES, WaitReason.DELAYED.value)
 
 
-def cancel_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str = "") -> Run:
-    """This will end a running run as cancelled. Cancelling it again gives the run as it is.
+def cancel_run(
+    *,
+    run_id: UUID,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    grace_s: float | None = None,
+    is_undoing: bool | None = None,
+    is_forced: bool = False,
+) -> Run:
+    """This will have a running run end as cancelled. Cancelling it again gives the run as it is.
 
-    Raises UnknownRun, RunEnded when it ended in another way.
+    Steps that a worker has in hand are told, and may end within `grace_s`; what was done is undone if `is_undoing`
+    (None: as the workflow says). `is_forced` takes away whatever is under way, undo and `finally` too, and ends the run
+    at once. Raises UnknownRun, RunEnded when it ended in another way, or is about to and nothing is forced.
     """
     error = {"kind": "cancelled", "message": reason or f"cancelled by {actor}", "step": None}
 
@@ -42,19 +51,38 @@ def cancel_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str = "") -
             return run
         if run.state != RunState.RUNNING:
             raise RunEnded(run_id=run_id, state=run.state)
-        end(run, state=RunState.CANCELLED, error=error, actor=actor, now=now)
+        policy = plans.program_of(run.version_id).plan.definition.cancel
+        if is_forced:
+            _force(run, error=error, actor=actor, now=now)
+        elif not run.ending:
+            freed = stop(
+                run,
+                state=RunState.CANCELLED,
+                error=error,
+                actor=actor,
+                now=now,
+                grace_s=policy.grace_s if grace_s is None else grace_s,
+                is_undoing=policy.is_undoing if is_undoing is None else is_undoing,
+            )
+            slots.hand_on(freed, now=now)
+        elif run.ending != RunState.CANCELLED:
+            raise RunEnded(run_id=run_id, state=run.state, ending=run.ending)
+        run.refresh_from_db()
         return run
 
     return between_steps(cancel)
 
 
 def expire_run(*, run_id: UUID, now: datetime) -> bool:
-    """This will fail a run whose deadline has passed; False when it has ended meanwhile."""
+    """This will fail a run whose deadline has passed, or stop what its grace has passed for; False when it ended."""
 
     def expire() -> bool:
         run = Run.objects.select_for_update().filter(id=run_id, state=RunState.RUNNING).first()
         if run is None or run.deadline_at is None or run.deadline_at > now:
             return False
+        if run.ending:
+            slots.hand_on(_end_grace(run, now=now), now=now)
+            return True
         error = {
             "kind": "deadline",
             "message": f"did not end before its deadline {run.deadline_at.isoformat()}",
@@ -71,40 +99,90 @@ def end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: date
     slots.hand_on(stop(run, state=state, error=error, actor=actor, now=now), now=now)
 
 
-def stop(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> Collection[UUID]:
+def stop(
+    run: Run,
+    *,
+    state: RunState,
+    error: JsonObject,
+    actor: Actor,
+    now: datetime,
+    grace_s: float = 0.0,
+    is_undoing: bool | None = None,
+) -> Collection[UUID]:
     """This will end a run like `end`, but keep its slots free; gives their gates, for `slots.hand_on`.
 
-    A run that failed is buried; of one that was cancelled nobody waits any more for what was requeued.
+    None are given where the run owes something before its end. A run that failed is buried; of one that was cancelled
+    nobody waits any more for what was requeued.
     """
-    stopped = _stop_activations(run, now=now)
-    freed = _limits_of(run, steps=stopped)
-    if freed:
-        transaction.on_commit(partial(limits.wake, freed))
-    run.state, run.error, run.ended_at = state, error, now
-    run.save(update_fields=["state", "error", "ended_at"])
-    audit.record(
-        Event(
-            kind=EventKind.RUN_CANCELLED if state is RunState.CANCELLED else EventKind.RUN_FAILED,
-            actor=actor,
-            subject_type="run",
-            subject_id=str(run.id),
-            correlation_id=run.correlation_id,
-            at=now,
-            payload={
-                "workflow": run.workflow_name,
-                "failure": error["kind"],
-                "reason": error["message"],
-                "stopped_steps": stopped,
-            },
-        )
-    )
+    program = plans.program_of(run.version_id)
+    definition = program.plan.definition
+    wanted = is_undoing
+    if wanted is None:
+        wanted = definition.cancel.is_undoing if state is RunState.CANCELLED else definition.undoes_on_failure
+    has_begun = not Activation.objects.filter(run=run, wait_reason__in=_NOT_BEGUN).exists()
+    leaving = closing.leaving(run, program=program, ending=state, error=error, is_undoing=wanted and has_begun)
+    closing.close_subjects(leaving, actor=actor, at=now)
+    stopped = stopping.stop(run.id, plan=program.plan, notice=Notice.STOP if grace_s > 0 else Notice.NONE, now=now)
+    told: dict[str, object] = {"reason": error["message"], "stopped_steps": list(stopped.steps)}
+    until = now + timedelta(seconds=grace_s) if stopped.going else None
+    freed: Collection[UUID] = ()
+    if stopped.going or (has_begun and _owes(leaving)):
+        closing.enter(leaving, actor=actor, at=now, until=until, told={**told, "going_steps": sorted(stopped.going)})
+        freed = _go_on(leaving, active=stopped.going, actor=actor, now=now)
+    else:
+        freed = closing.end(leaving, state=state, actor=actor, at=now, has_stopped=True, told=told)
     if state is RunState.CANCELLED:
         _give_up_trials(run, now=now)
     else:
-        burials.bury([_burial(run, error=error, stopped=stopped, now=now)])
-    if plans.program_of(run.version_id).takes_slots:
-        return slots.leave(run.id, is_patient=False)
-    return ()
+        burials.bury([_burial(run, error=error, stopped=stopped.steps, now=now)])
+    return freed
+
+
+def _owes(leaving: Leaving) -> bool:
+    return bool(closing.follows(leaving, active=frozenset()).ready)
+
+
+def _go_on(leaving: Leaving, *, active: Collection[str], actor: Actor, now: datetime) -> Collection[UUID]:
+    """Start what comes next, or end the run where nothing does."""
+    follows = closing.follows(leaving, active=frozenset(active))
+    closing.decide(leaving, decided=follows.decided, at=now)
+    closing.start(leaving, entries=follows.ready, at=now)
+    if follows.run_state is None:
+        return ()
+    return closing.end(leaving, state=follows.run_state, actor=actor, at=now, has_stopped=True)
+
+
+def _end_grace(run: Run, *, now: datetime) -> Collection[UUID]:
+    """What has not ended in its grace is taken from its worker; nobody knows whether it happened."""
+    program = plans.program_of(run.version_id)
+    leaving = closing.resumed(run, program=program)
+    closing.close_subjects(leaving, actor=ENGINE, at=now)
+    stopping.stop(run.id, plan=program.plan, notice=Notice.NONE, now=now)
+    Run.objects.filter(id=run.id).update(deadline_at=None)
+    return _go_on(leaving, active=(), actor=ENGINE, now=now)
+
+
+def _force(run: Run, *, error: JsonObject, actor: Actor, now: datetime) -> None:
+    """End the run at once, whatever it owes; what was to be undone and is not, is said in its error."""
+    program = plans.program_of(run.version_id)
+    if run.ending:
+        leaving = closing.resumed(run, program=program)
+    else:
+        is_undoing = program.plan.definition.cancel.is_undoing
+        leaving = closing.leaving(run, program=program, ending=RunState.CANCELLED, error=error, is_undoing=is_undoing)
+    closing.close_subjects(leaving, actor=actor, at=now)
+    stopped = stopping.stop(run.id, plan=program.plan, notice=Notice.NONE, now=now)
+    if leaving.ending is RunState.CANCELLED:
+        _give_up_trials(run, now=now)
+    freed = closing.end(
+        leaving,
+        state=leaving.ending,
+        actor=actor,
+        at=now,
+        has_stopped=True,
+        told={"reason": error["message"], "stopped_steps": list(stopped.steps), "is_forced": True},
+    )
+    slots.hand_on(freed, now=now)
 
 
 def _give_up_trials(run: Run, *, now: datetime) -> None:
@@ -118,58 +196,12 @@ def _burial(run: Run, *, error: JsonObject, stopped: Sequence[str], now: datetim
     return Burial(
         run_id=run.id,
         correlation_id=run.correlation_id,
-        cause=Cause(workflow_name=run.workflow_name, step="", kind=str(error["kind"]), message=str(error["message"])),
+        cause=FailureCause(
+            workflow_name=run.workflow_name, step="", kind=str(error["kind"]), message=str(error["message"])
+        ),
         index=None,
         payload={"stopped_steps": list(stopped)},
         attempts=1,
         round=run.round,
         at=now,
     )
-
-
-def _limits_of(run: Run, *, steps: Collection[str]) -> list[str]:
-    """The limits whose slots the stopped steps may have had."""
-    graph = plans.program_of(run.version_id).plan.graph
-    return sorted({limit for step in steps for limit in graph.steps[step].limits})
-
-
-def _stop_activations(run: Run, *, now: datetime) -> list[str]:
-    """Delete what is under way; the steps it stood at are stored as cancelled, with what is known of their attempts."""
-    plan = plans.program_of(run.version_id).plan
-    activations = list(Activation.objects.select_for_update(nowait=True).filter(run=run).order_by("id"))
-    stopped: dict[str, Step] = {}
-    in_hand: dict[str, list[int]] = defaultdict(list)
-    for activation in activations:
-        segment = plan.segments[activation.segment]
-        step = segment.steps[activation.position]
-        is_lost = activation.owner != "" and not segment.is_map
-        if activation.owner and segment.is_map:
-            in_hand[step].extend(_in_hand(activation, step=step))
-        stopped[step] = Step(
-            run_id=run.id,
-            step=step,
-            state=StepState.CANCELLED,
-            error=_UNKNOWN if is_lost else None,
-            attempts=0,
-            started_at=activation.step_started_at,
-            ended_at=now,
-        )
-    Step.objects.bulk_create(stopped.values())
-    unended = (ItemState.READY, ItemState.RUNNING, ItemState.WAITING)
-    Item.objects.filter(run_id=run.id, state__in=unended).update(state=ItemState.CANCELLED, due_at=None, ended_at=now)
-    for step, indexes in in_hand.items():
-        Item.objects.filter(run_id=run.id, step=step, index__in=indexes).update(error=_UNKNOWN)
-    Activation.objects.filter(run=run).delete()
-    return sorted(stopped)
-
-
-def _in_hand(activation: Activation, *, step: str) -> Sequence[int]:
-    """The item a puller was at; those it took with it had not begun, or may be repeated."""
-    held = store.held_items(
-        run_id=activation.run_id,
-        step=step,
-        first=activation.range_start,
-        until=activation.range_end,
-        slot=activation.slot,
-    )
-    return [item.index for item in held[:1]]

@@ -113,8 +113,13 @@ def _take_slots(entrant: Entrant, *, keys: Sequence[GateKey], now: datetime) -> 
             keep_out(entrant, key=judgement.cause, due_s=None, now=now)
         case Verdict.ADMIT:
             freed = _make_way(queues, to_clear=judgement.to_clear, by=entrant.run_id, now=now)
-            if freed:
+            if judgement.to_clear:
                 queues = _queues(entrant, keys=keys)
+            if any(queue.room < 1 for queue in queues):  # who makes way has to tidy up first
+                _stand_in_line(entrant, numbers={key.id: None for key in keys}, now=now)
+                keep_out(entrant, key=next(queue.gate for queue in queues if queue.room < 1), due_s=None, now=now)
+                slots.hand_on(freed, now=now)
+                return Verdict.WAIT
             numbers = {queue.gate.id: free_number(queue.held.keys()) for queue in queues}
             _stand_in_line(entrant, numbers=numbers, now=now)
             slots.hand_on(freed, now=now)
@@ -173,7 +178,7 @@ def _make_way(queues: Sequence[_Queue], *, to_clear: Collection[GateKey], by: UU
 
 def _supersede(run_id: UUID, *, by: UUID, now: datetime) -> Collection[UUID]:
     run = Run.objects.select_for_update(nowait=True).get(id=run_id)
-    if run.state != RunState.RUNNING:  # made way at another gate just now
+    if run.state != RunState.RUNNING or run.ending:  # it makes way already
         return ()
     error = {"kind": "superseded", "message": f"run {by} has taken its place", "step": None}
     return endings.stop(run, state=RunState.CANCELLED, error=error, actor=_ENGINE, now=now)

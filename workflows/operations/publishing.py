@@ -11,7 +11,7 @@ from django.db import transaction
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
 from integrations import registry as adapters
-from workflows import capacity, documents, registry, validation
+from workflows import capacity, documents, registry, triggers, validation
 from workflows.core.definition import Definition, JsonObject
 from workflows.core.plan import compile_plan
 from workflows.core.problems import DefinitionInvalid
@@ -85,6 +85,7 @@ def publish(*, source: str, actor: Actor, now: datetime) -> tuple[WorkflowVersio
                 payload={"number": version.number, "content_hash": content_hash, "plan_hash": plan.digest},
             )
         )
+        triggers.published(checked.document, workflow=workflow.name, actor=actor, now=now)
     return version, True
 
 

@@ -9,11 +9,12 @@ from audit import operations as audit
 from audit.events import Actor, Event, EventKind
 from workflows import plans, statements
 from workflows.core.definition import JsonValue
-from workflows.core.states import DeadLetterState, RunState, TrialState, may_become
-from workflows.errors import DeadLetterResolved, NotRequeueable, RunEnded, UnknownDeadLetter
-from workflows.models import DeadLetter, Run
+from workflows.core.states import DeadLetterState, Phase, RunState, TrialState
+from workflows.errors import DeadLetterResolved, NotRequeueable, RunEnded, RunUndone, StillEnding, UnknownDeadLetter
+from workflows.models import DeadLetter, Run, Step
 from workflows.operations import incidents, overrides, revival, trials, waiting
 from workflows.operations.revival import Comeback
+from workflows.plans import Program
 
 _DEADLINE = "deadline"
 
@@ -26,25 +27,26 @@ def requeue_dead_letter(
     The run goes on where it failed, with a fresh deadline: the steps behind it that were given up are decided anew,
     and those that its deadline stopped come back. `payload` replaces the evaluated inputs of the next attempts. That
     it succeeds is said only when the new attempt has succeeded. Raises UnknownDeadLetter, DeadLetterResolved,
-    NotRequeueable, InputInvalid, and RunEnded when the run was cancelled.
+    NotRequeueable, InputInvalid, RunUndone, StillEnding, and RunEnded when the run was cancelled.
     """
     with transaction.atomic():
         run = _lock_run(dead_letter_id)
         letter = _lock_open(dead_letter_id)
         state = RunState(run.state)
-        if state is not RunState.RUNNING and not may_become(before=state, after=RunState.RUNNING):
+        if state not in (RunState.RUNNING, RunState.FAILED):
             raise RunEnded(run_id=run.id, state=run.state)
         if not letter.step and letter.kind != _DEADLINE:
             raise NotRequeueable(letter.id)
         program = plans.program_of(run.version_id)
+        is_closing = _is_closing(letter, run=run, program=program)
         if payload is not None and letter.step:
             step = program.plan.graph.steps[letter.step]
             overrides.put_override(letter, run=run, step=step, payload=payload, actor=actor, now=now)
-        _reopen(run, deadline_s=program.plan.definition.deadline_s, begins_at=now + timedelta(seconds=delay_s))
+        _go_on(run, program=program, is_closing=is_closing, begins_at=now + timedelta(seconds=delay_s))
         comeback = Comeback(run=run, program=program, delay_s=delay_s, now=now)
         if letter.step:
             revival.restart(comeback, letter=letter)
-        revived = revival.revive(comeback)
+        revived = () if is_closing else revival.revive(comeback)
         letters = [letter, *(_deadlines(letter) if revived else ())]
         for one in letters:
             one.trial = TrialState.PENDING
@@ -92,12 +94,44 @@ def _lock_open(dead_letter_id: int) -> DeadLetter:
     return letter
 
 
+def _is_closing(letter: DeadLetter, *, run: Run, program: Program) -> bool:
+    """What failed at the end of a run is tried again there; before that, only what nothing has been built on or undone.
+
+    Raises StillEnding, RunUndone.
+    """
+    if letter.step and program.plan.graph.steps[letter.step].phase is not Phase.MAIN:
+        return True
+    if run.state == RunState.RUNNING and run.ending:
+        raise StillEnding(dead_letter_id=letter.id, run_id=run.id)
+    undos = [undo.id for undo in program.plan.undo_of.values()]
+    if undos and Step.objects.filter(run_id=run.id, step__in=undos).exists():
+        raise RunUndone(dead_letter_id=letter.id, run_id=run.id)
+    return False
+
+
+def _go_on(run: Run, *, program: Program, is_closing: bool, begins_at: datetime) -> None:
+    if is_closing:
+        _resume(run)
+    else:
+        _reopen(run, deadline_s=program.plan.definition.deadline_s, begins_at=begins_at)
+
+
+def _resume(run: Run) -> None:
+    """It goes on to the end it was about to have; what it has come to before that stays."""
+    if run.state != RunState.RUNNING:
+        run.error = (run.error or {}).get("before", run.error)
+    run.state, run.ended_at, run.deadline_at = RunState.RUNNING, None, None
+    run.round += 1
+    run.save(update_fields=["state", "error", "ended_at", "round", "deadline_at"])
+
+
 def _reopen(run: Run, *, deadline_s: float | None, begins_at: datetime) -> None:
     run.state, run.error, run.output, run.ended_at = RunState.RUNNING, None, None, None
+    run.ending, run.is_undoing = "", False
     run.round += 1
     if deadline_s is not None:
         run.deadline_at = begins_at + timedelta(seconds=deadline_s)
-    run.save(update_fields=["state", "error", "output", "ended_at", "round", "deadline_at"])
+    run.save(update_fields=["state", "error", "output", "ended_at", "round", "deadline_at", "ending", "is_undoing"])
 
 
 def _deadlines(letter: DeadLetter) -> Sequence[DeadLetter]:

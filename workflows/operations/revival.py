@@ -4,7 +4,7 @@ What has succeeded is never touched. What a deadline stopped in somebody's hands
 a lost attempt, and the law of losses decides whether there is another one (`workflows/execution/losses.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,12 +13,24 @@ from django.db.models.expressions import Combinable
 from django.db.models.functions import Least, Now
 
 from workflows.core.definition import StepDefinition
-from workflows.core.states import ActivationState, FailureKind, ItemState, StepState, WaitReason
+from workflows.core.states import ActivationState, DeadLetterState, FailureKind, ItemState, Phase, StepState, WaitReason
 from workflows.models import Activation, DeadLetter, Fanout, Item, Run, Step
+from workflows.operations import subjects
+from workflows.operations.incidents import ENGINE
+from workflows.operations.subjects import Cause
 from workflows.plans import Program
 
 _STOPPED = "deadline"
 """The owner of what a deadline stopped: nobody who answers."""
+
+
+_NOT_PARKED: Mapping[str, object] = {
+    "wait_reason": "",
+    "wait_object": "",
+    "parked_at": None,
+    "parked_s": 0.0,
+    "is_woken": False,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +74,7 @@ class Comeback:
 def restart(comeback: Comeback, *, letter: DeadLetter) -> None:
     """This will forget how a step ended, and how the steps behind it were decided because of that; make it due."""
     run, step = comeback.run, letter.step
+    _close_subject(comeback, step=step, index=letter.index)
     _forget(comeback, step=step)
     if letter.index is None:
         comeback.activation(step, slot=_free_slot(comeback, step=step)).save(force_insert=True)
@@ -76,14 +89,40 @@ def restart(comeback: Comeback, *, letter: DeadLetter) -> None:
         ended_at=None,
         slot=None,
         round=run.round,
+        **_NOT_PARKED,
     )
-    _call_puller(comeback, step=comeback.program.plan.graph.steps[step])
+    definition = comeback.program.plan.graph.steps[step]
+    others = 0 if definition.on_failure is None else _bring_back_others(comeback, letter=letter)
+    for _ in range(min(definition.parallel, 1 + others)):
+        _call_puller(comeback, step=definition)
 
 
-def revive(comeback: Comeback) -> Sequence[str]:
-    """This will bring back the steps that the run's deadline stopped; gives which."""
-    stopped = list(Step.objects.filter(run_id=comeback.run.id, state=StepState.CANCELLED).order_by("step"))
+def _bring_back_others(comeback: Comeback, *, letter: DeadLetter) -> int:
+    """What was stopped because this item failed, and what failed before and was tolerated; those with a letter stay."""
+    run_id, step = comeback.run.id, letter.step
+    letters = DeadLetter.objects.filter(run_id=run_id, step=step, index__isnull=False, state=DeadLetterState.OPEN)
+    known = [index for index in letters.exclude(id=letter.id).values_list("index", flat=True) if index is not None]
+    items = Item.objects.filter(run_id=run_id, step=step, state__in=(ItemState.CANCELLED, ItemState.FAILED))
+    return items.exclude(index__in=known).update(
+        state=ItemState.WAITING,
+        due_at=comeback.due_at,
+        attempt=1,
+        error=None,
+        previous_delay_s=None,
+        started_at=None,
+        ended_at=None,
+        slot=None,
+        round=comeback.run.round,
+    )
+
+
+def revive(comeback: Comeback, *, phase: Phase = Phase.MAIN) -> Sequence[str]:
+    """This will bring back the steps of a phase that were stopped, by the run's deadline or by force; gives which."""
+    steps = comeback.program.plan.graph.steps
+    rows = Step.objects.filter(run_id=comeback.run.id, state=StepState.CANCELLED).order_by("step")
+    stopped = [row for row in rows if steps[row.step].phase is phase]
     for row in stopped:
+        _close_subject(comeback, step=row.step, index=None)
         _forget(comeback, step=row.step)
         definition = comeback.program.plan.graph.steps[row.step]
         if Fanout.objects.filter(run_id=comeback.run.id, step=row.step).exists():
@@ -92,6 +131,21 @@ def revive(comeback: Comeback) -> Sequence[str]:
             slot = _free_slot(comeback, step=row.step)
             comeback.activation(row.step, slot=slot, is_lost=_is_lost(row.error)).save(force_insert=True)
     return [row.step for row in stopped]
+
+
+def _close_subject(comeback: Comeback, *, step: str, index: int | None) -> None:
+    """What it waited for before is over: the new round asks anew."""
+    uses = comeback.program.plan.graph.steps[step].uses
+    if uses in comeback.program.subjects:
+        subjects.close_step(
+            uses,
+            run_id=comeback.run.id,
+            step=step,
+            index=index,
+            cause=Cause.STEP_REVIVED,
+            actor=ENGINE,
+            now=comeback.now,
+        )
 
 
 def _forget(comeback: Comeback, *, step: str) -> None:
@@ -128,7 +182,7 @@ def _revive_items(comeback: Comeback, *, step: StepDefinition) -> None:
     taken = Fanout.objects.get(run_id=run_id, step=step.id).next_index
     stopped = Item.objects.filter(run_id=run_id, step=step.id, state=ItemState.CANCELLED)
     lost = [index for index, error in stopped.order_by("index").values_list("index", "error") if _is_lost(error)]
-    fresh = {"attempt": 1, "previous_delay_s": None, "started_at": None, "ended_at": None, "error": None}
+    fresh = {**_NOT_PARKED, "attempt": 1, "previous_delay_s": None, "started_at": None, "ended_at": None, "error": None}
     for slot, index in enumerate(lost, start=1):
         Item.objects.filter(run_id=run_id, step=step.id, index=index).update(
             state=ItemState.RUNNING, slot=slot, due_at=None, **fresh

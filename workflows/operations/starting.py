@@ -23,8 +23,8 @@ from workflows.core.progress import Entry
 from workflows.core.states import RunState
 from workflows.core.storable import holds_nul
 from workflows.errors import InputInvalid, LaneFull, StartKeyReused, UnknownWorkflow, WorkflowDisabled
-from workflows.models import Run, WorkflowVersion
-from workflows.operations import admission, lane_room
+from workflows.models import WorkflowVersion
+from workflows.operations import admission, lane_room, start_keys
 from workflows.operations.fairness import Share, share_of
 from workflows.plans import Program
 from workflows.store import EntryRow, RunRow
@@ -42,7 +42,7 @@ class Start:
 
     `key` makes the start idempotent: the client's name and its Idempotency-Key. `correlation_id` and
     `traceparent` (W3C) connect the run with what caused it. Higher `priority` starts first. Before `start_at`
-    nothing starts; what is past means at once.
+    nothing starts; what is past means at once. `actor`: who caused this one, if not the caller.
     """
 
     input: JsonValue = None
@@ -51,6 +51,7 @@ class Start:
     traceparent: str = ""
     priority: int = 0
     start_at: datetime | None = None
+    actor: Actor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def _start_on(version_id: int, *, wanted: _Wanted) -> Sequence[Started] | None:
         raise InputInvalid(problems)
     if wanted.is_limited:
         _ask_for_room(program, starts=wanted.starts)
-    rows = [_row(program, start=start, actor=wanted.actor, now=wanted.now) for start in wanted.starts]
+    rows = [_row(program, start=start, actor=start.actor or wanted.actor, now=wanted.now) for start in wanted.starts]
     entries = [entry for row in rows for entry in _entries(program, run_id=row["id"])]
     if program.flow is not None:
         return _ask_gates(program, rows=rows, entries=entries, wanted=wanted)
@@ -277,15 +278,15 @@ def _resolve(rows: Sequence[RunRow], *, begun: Set[UUID]) -> Sequence[Started]:
     if len(begun) == len(rows):
         return [Started(UUID(row["id"]), is_new=True) for row in rows]
     keys = [row["start_key"] for row in rows if UUID(row["id"]) not in begun]
-    known = {run.start_key: run for run in Run.objects.filter(start_key__in=keys)}
+    known = start_keys.find(keys)
     results: list[Started] = []
     for row in rows:
         run_id = UUID(row["id"])
         if run_id in begun:
             results.append(Started(run_id, is_new=True))
             continue
-        earlier = known[row["start_key"]]
-        if earlier.start_digest != row["start_digest"]:
-            raise StartKeyReused(str(row["start_key"]))
-        results.append(Started(earlier.id, is_new=False))
+        earlier = known[str(row["start_key"])]
+        if earlier.digest != row["start_digest"]:
+            raise StartKeyReused(earlier.key)
+        results.append(Started(earlier.run_id, is_new=False))
     return results

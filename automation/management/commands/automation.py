@@ -10,11 +10,44 @@ from django.db import OperationalError
 from rich.console import Console
 
 from automation.errors import AutomationError
-from automation.management import dead_letters, incidents, limits, publishing, runs, scheduler, tokens, trail, worker
+from automation.management import (
+    calendars,
+    dead_letters,
+    incidents,
+    limits,
+    notifications,
+    pauses,
+    publishing,
+    retention,
+    run_ends,
+    runs,
+    scheduler,
+    schedules,
+    tokens,
+    trail,
+    worker,
+)
 from automation.management.subcommand import Parser, bad_input
+from integrations.errors import IntegrationError
 from workflows.errors import WorkflowError
 
-_GROUPS = (publishing, runs, dead_letters, incidents, limits, tokens, trail, scheduler, worker)
+_GROUPS = (
+    publishing,
+    runs,
+    run_ends,
+    schedules,
+    calendars,
+    dead_letters,
+    incidents,
+    limits,
+    pauses,
+    notifications,
+    retention,
+    tokens,
+    trail,
+    scheduler,
+    worker,
+)
 _FILE_WIDTH = 240
 """Columns of a table that is written to a file or a pipe."""
 
@@ -43,7 +76,7 @@ class Command(BaseCommand):
         handler: Callable[[argparse.Namespace, Console], int] = options.pop("handler")
         try:
             code = handler(argparse.Namespace(**options), console)
-        except (WorkflowError, AutomationError) as error:
+        except (WorkflowError, AutomationError, IntegrationError) as error:
             raise bad_input(str(error)) from error
         except OperationalError as error:
             raise CommandError(f"the database does not answer: {' '.join(str(error).split())}") from error

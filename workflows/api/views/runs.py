@@ -13,17 +13,17 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit.events import Actor
-from workflows import operations, queries
+from workflows import explaining, operations, queries
 from workflows.access import Scope
 from workflows.api import correlation, idempotency
 from workflows.api.answers import answer_header, header, problems
 from workflows.api.base import ApiViewSet
 from workflows.api.callers import actor_of
+from workflows.api.change_forms import CancelSerializer, ExplanationSerializer, UndoSerializer
 from workflows.api.errors import IdempotencyKeyMissing
 from workflows.api.filters import RunFilter
 from workflows.api.pagination import NewestFirst
 from workflows.api.serializers import (
-    CancelSerializer,
     RunDetailSerializer,
     RunSerializer,
     StartedSerializer,
@@ -85,13 +85,38 @@ class RunViewSet(ApiViewSet):
         """Read a run with its data and what it waits for."""
         return _detail(queries.get_run(run_id=run_id))
 
+    @extend_schema(responses={200: ExplanationSerializer, **problems(404)})
+    def why(self, _request: Request, run_id: UUID) -> Response:
+        """Say why a run is not further on: every reason, what would end it, and who is ahead."""
+        return Response(ExplanationSerializer(explaining.explain(queries.get_run(run_id=run_id))).data)
+
     @extend_schema(request=CancelSerializer, responses={200: RunDetailSerializer, **problems(404, 409)})
     def cancel(self, request: Request, run_id: UUID) -> Response:
-        """Cancel a run. A step under way may still have its effect; cancelling again changes nothing."""
+        """Cancel a run; cancelling again changes nothing, unless it is forced.
+
+        What the run owes, undo and `finally`, comes before its end: `closing` says what is done, what is under way and
+        what will be undone. Without a grace a step under way may still have its effect.
+        """
         wanted = CancelSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
+        run = operations.cancel_run(
+            run_id=run_id,
+            actor=actor_of(request),
+            now=timezone.now(),
+            reason=wanted.validated_data["reason"],
+            grace_s=wanted.validated_data["grace_s"],
+            is_undoing=wanted.validated_data["undo"],
+            is_forced=wanted.validated_data["force"],
+        )
+        return _detail(run)
+
+    @extend_schema(request=UndoSerializer, responses={200: RunDetailSerializer, **problems(404, 409)})
+    def undo(self, request: Request, run_id: UUID) -> Response:
+        """Undo what an ended run did, in reverse order; asking again changes nothing. It runs on until that is done."""
+        wanted = UndoSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
         reason = wanted.validated_data["reason"]
-        return _detail(operations.cancel_run(run_id=run_id, actor=actor_of(request), now=timezone.now(), reason=reason))
+        return _detail(operations.undo_run(run_id=run_id, actor=actor_of(request), now=timezone.now(), reason=reason))
 
 
 def _start(request: Request, *, wanted: StartSerializer, actor: Actor, now: datetime) -> operations.Start:

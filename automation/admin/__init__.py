@@ -1,0 +1,7 @@
+"""Who may start work and when, in the admin: tokens, schedules, calendars; every change is one operation."""
+
+from automation.admin.calendars import CalendarAdmin
+from automation.admin.schedules import ScheduleAdmin
+from automation.admin.tokens import ApiTokenAdmin
+
+__all__ = ["ApiTokenAdmin", "CalendarAdmin", "ScheduleAdmin"]

@@ -1,0 +1,1 @@
+"""Schedules, backfills and calendars over HTTP."""

@@ -1,0 +1,169 @@
+"""Why a run is not further on: every reason with its object, since when, until when, what would end it, who is ahead.
+
+It reads only, and knows no reason by name but those whose lines it can look into: a new `WaitReason` with its words in
+`workflows/core/wording.py` is told like all others.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from workflows import capacity, inspection, places, plans
+from workflows.core.plan import Plan
+from workflows.core.standing import Standing
+from workflows.core.states import Phase, RunState, WaitReason
+from workflows.core.wording import WORDS, Words
+from workflows.inspection import StepReport, Wait
+from workflows.models import Run
+
+_SHOWN = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a run is not further on at one step.
+
+    `until` is when the engine acts by itself, if it is known. `ahead` names who or what comes first; `position` counts
+    from 1 in a line. `count` says how many pullers of a `for_each` wait alike.
+    """
+
+    step: str
+    reason: WaitReason
+    object_kind: str
+    object_name: str
+    since: datetime
+    until: datetime | None
+    says: str
+    ends_when: str
+    attempt: int
+    is_running: bool
+    position: int | None = None
+    ahead: Sequence[str] = ()
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Behind:
+    """A step that has not been reached, with those of its needs that have not ended."""
+
+    step: str
+    waits_for: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What a run is doing and why; `reasons` is empty only when it has ended, and `summary` says it in one line."""
+
+    run_id: UUID
+    workflow: str
+    state: str
+    summary: str
+    ended_at: datetime | None
+    reasons: Sequence[Reason]
+    behind: Sequence[Behind]
+
+
+def explain(run: Run) -> Explanation:
+    """This will say why a run is where it is."""
+    reasons = [_reason(run, waits=alike) for alike in _grouped(inspection.waits_of(run))]
+    behind = _behind(run) if run.state == RunState.RUNNING else ()
+    return Explanation(
+        run_id=run.id,
+        workflow=run.workflow_name,
+        state=run.state,
+        summary=_summary(run, reasons=reasons),
+        ended_at=run.ended_at,
+        reasons=reasons,
+        behind=behind,
+    )
+
+
+def _grouped(waits: Sequence[Wait]) -> Sequence[Sequence[Wait]]:
+    """The pullers of a `for_each` that wait alike are one reason; those at work are one, too."""
+    groups: dict[tuple[str, WaitReason], list[Wait]] = {}
+    for wait in waits:
+        groups.setdefault((wait.step, wait.reason), []).append(wait)
+    return list(groups.values())
+
+
+def _reason(run: Run, *, waits: Sequence[Wait]) -> Reason:
+    wait = waits[0]
+    words = _words(wait)
+    position, ahead = _ahead(run, wait=wait)
+    untils = [one.due_at for one in waits if one.due_at is not None]
+    return Reason(
+        step=wait.step,
+        reason=wait.reason,
+        object_kind=wait.object_kind,
+        object_name=wait.object_name,
+        since=min(one.since for one in waits),
+        until=min(untils) if untils and wait.reason is not WaitReason.WORKER else None,
+        says=words.says,
+        ends_when=words.ends_when,
+        attempt=wait.attempt,
+        is_running=wait.is_running,
+        position=position,
+        ahead=ahead,
+        count=len(waits),
+    )
+
+
+def _words(wait: Wait) -> Words:
+    words = WORDS[wait.reason].about(wait.object_name or "this workflow")
+    if wait.pause is not None:
+        return replace(
+            words, says=f"is paused with the {wait.pause.words}, since {wait.pause.paused_at:%Y-%m-%d %H:%M}"
+        )
+    if wait.reason.is_gate:
+        return replace(words, says=places.gate_words(reason=wait.reason, key=wait.object_name, place=wait.place))
+    if wait.reason is WaitReason.LIMIT:
+        if wait.line is None:
+            return Words(f"waits for the limit {wait.object_name}, which does not exist", "somebody sets its capacity")
+        held = f"{wait.line.held} of {wait.line.capacity} slots are held"
+        return replace(words, says=f"{words.says}, place {wait.line.position} in line; {held}")
+    return words
+
+
+def _ahead(run: Run, *, wait: Wait) -> tuple[int | None, Sequence[str]]:
+    if wait.place is not None:
+        return wait.place.position, [f"run {holder} holds a slot" for holder in wait.place.holders]
+    if wait.line is not None:
+        held = capacity.holders(name=wait.object_name)[:_SHOWN]
+        line = [one for one in capacity.line(name=wait.object_name) if one.position < wait.line.position]
+        return wait.line.position, [
+            *(f"run {one.run_id} holds a slot at {one.step}" for one in held),
+            *(f"run {one.run_id} is before it in line at {one.step}" for one in line[:_SHOWN]),
+        ]
+    if wait.reason is WaitReason.WORKER:
+        return None, [inspection.ahead_of(run, wait=wait)]
+    return None, ()
+
+
+def _behind(run: Run) -> Sequence[Behind]:
+    plan = plans.program_of(run.version_id).plan
+    reports: dict[str, StepReport] = {report.step: report for report in inspection.steps_of(run)}
+    unended = {step for step, report in reports.items() if report.ended_at is None}
+    return [
+        Behind(step=step, waits_for=[need for need in _comes_after(plan, step=step) if need in unended])
+        for step, report in reports.items()
+        if report.state is Standing.PENDING
+    ]
+
+
+def _comes_after(plan: Plan, *, step: str) -> Sequence[str]:
+    """What happens at the end of a run comes after the whole main part."""
+    needs = plan.graph.needs[step]
+    return plan.main if plan.graph.steps[step].phase is not Phase.MAIN and not needs else needs
+
+
+def _summary(run: Run, *, reasons: Sequence[Reason]) -> str:
+    if run.state != RunState.RUNNING:
+        message = run.error.get("message", "") if isinstance(run.error, dict) else ""
+        return f"it has {run.state}: {message}" if message else f"it has {run.state}"
+    if not reasons:
+        return "it waits for nothing: this is a defect, please report it"
+    first = min(reasons, key=lambda reason: (reason.is_running, reason.since))
+    more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    ending = f"it is ending as {run.ending}: " if run.ending else ""
+    return f"{ending}{first.step} {first.says}{more}"

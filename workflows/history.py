@@ -1,0 +1,43 @@
+"""Runs as a class of data: the tables that are divided by the run's id, and which runs stay however old they are."""
+
+from django.conf import settings
+
+from retention.classes import DataClass, Divided
+from retention.core.months import KeyKind
+
+_BUSY = """
+select count(*) from workflows_run
+where id >= %(begin)s::uuid and id < %(end)s::uuid and state = 'running'
+"""
+_KEPT = """
+select run.id from workflows_run as run
+where run.id >= %(begin)s::uuid and run.id < %(end)s::uuid and (
+    run.id::text = any(%(runs)s::text[]) or run.workflow_name = any(%(workflows)s::text[])
+    or run.correlation_id = any(%(correlations)s::text[])
+    or exists (
+        select from workflows_deadletter as letter
+        where letter.run_id = run.id and letter.state = 'open'
+            and letter.run_id >= %(begin)s::uuid and letter.run_id < %(end)s::uuid))
+"""
+"""Held, or failed in a way that nobody has answered yet: what is requeued needs its run."""
+
+RUNS = DataClass(
+    name="runs",
+    kind=KeyKind.UUID7,
+    tables=(
+        Divided(name="workflows_run", key="id", match="id"),
+        Divided(name="workflows_step", key="run_id", match="run_id"),
+        Divided(name="workflows_fanout", key="run_id", match="run_id"),
+        Divided(name="workflows_item", key="run_id", match="run_id"),
+        Divided(name="workflows_attempt", key="run_id", match="run_id"),
+        Divided(name="workflows_deadletter", key="run_id", match="run_id"),
+    ),
+    months=lambda: settings.RETENTION_RUNS_MONTHS,
+    busy=_BUSY,
+    kept=_KEPT,
+    tidy=(
+        ("workflows_startkey", "run_id"),
+        ("workflows_joinedstart", "run_id"),
+        ("workflows_inputoverride", "run_id"),
+    ),
+)

@@ -1,0 +1,106 @@
+"""Stops what is under way in a run that is leaving, inside the caller's transaction; the run is locked.
+
+What waits is taken away; what a worker has in hand is taken away too, or its worker gets notice that nothing comes
+after it. A result that arrives for what was taken away finds its lease gone, is recorded and changes nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Sequence, Set
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from uuid import UUID
+
+from django.db import transaction
+
+from workflows import store
+from workflows.core.definition import JsonObject
+from workflows.core.outcome import LOST
+from workflows.core.plan import Plan
+from workflows.core.states import ActivationState, ItemState, Notice, StepState
+from workflows.models import Activation, Item, Step
+from workflows.operations import limits
+from workflows.store import Claim
+
+UNKNOWN: JsonObject = {"kind": LOST.kind.value, "message": LOST.message}
+"""What is known of an attempt that was taken from its worker."""
+_UNENDED = (ItemState.READY, ItemState.RUNNING, ItemState.WAITING)
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The steps that were stopped, and those whose workers may still end them."""
+
+    steps: Sequence[str]
+    going: Set[str]
+
+
+def stop(run_id: UUID, *, plan: Plan, notice: Notice, now: datetime, skips: bool = False) -> Stopped:
+    """This will stop the activations of a run; those in a worker's hands go on if there is a `notice` for them.
+    `skips`: a step that has not begun is left without an end, for the caller to skip it.
+
+    Raises OperationalError when somebody is committing a result at this moment.
+    """
+    activations = list(Activation.objects.select_for_update(nowait=True).filter(run_id=run_id).order_by("id"))
+    going = [one for one in activations if notice and one.state == ActivationState.LEASED]
+    gone = [one for one in activations if one not in going]
+    going_steps = {plan.segments[one.segment].steps[one.position] for one in going}
+    begun = [one for one in gone if one.step_started_at is not None or not skips]
+    stopped = _end_steps(run_id, plan=plan, activations=begun, going=going_steps, now=now)
+    Activation.objects.filter(id__in=[one.id for one in gone]).delete()
+    Activation.objects.filter(id__in=[one.id for one in going]).update(notice=notice)
+    freed = sorted({limit for step in stopped for limit in plan.graph.steps[step].limits})
+    if freed:
+        transaction.on_commit(partial(limits.wake, freed))
+    return Stopped(stopped, going_steps)
+
+
+def end_items(run_id: UUID, *, step: str, unknown: Collection[int], now: datetime) -> int:
+    """This will end the items of a step that have not ended, and say how many; of some nobody knows what they did."""
+    items = Item.objects.filter(run_id=run_id, step=step)
+    ended = items.filter(state__in=_UNENDED).update(state=ItemState.CANCELLED, due_at=None, ended_at=now)
+    if unknown:
+        items.filter(index__in=unknown).update(error=UNKNOWN)
+    return ended
+
+
+def in_hand(puller: Activation | Claim, *, step: str) -> Sequence[int]:
+    """This will give the item a puller was at; those it took with it had not begun, or may be repeated."""
+    held = store.held_items(
+        run_id=puller.run_id,
+        step=step,
+        first=puller.range_start,
+        until=puller.range_end,
+        slot=puller.slot,
+    )
+    return [item.index for item in held[:1]]
+
+
+def _end_steps(
+    run_id: UUID, *, plan: Plan, activations: Sequence[Activation], going: Set[str], now: datetime
+) -> list[str]:
+    """The steps they stood at are stored as cancelled, with what is known of their attempts."""
+    stopped: dict[str, Step] = {}
+    unknown: dict[str, list[int]] = defaultdict(list)
+    for activation in activations:
+        segment = plan.segments[activation.segment]
+        step = segment.steps[activation.position]
+        if step in going:  # other pullers of the same `for_each` go on, and the last of them ends it
+            continue
+        is_lost = activation.owner != "" and not segment.is_map
+        if activation.owner and segment.is_map:
+            unknown[step].extend(in_hand(activation, step=step))
+        stopped[step] = Step(
+            run_id=run_id,
+            step=step,
+            state=StepState.CANCELLED,
+            error=UNKNOWN if is_lost else None,
+            attempts=0,
+            started_at=activation.step_started_at,
+            ended_at=now,
+        )
+    Step.objects.bulk_create(stopped.values())
+    for step in stopped:
+        if plan.graph.steps[step].for_each is not None:
+            end_items(run_id, step=step, unknown=unknown[step], now=now)
+    return sorted(stopped)

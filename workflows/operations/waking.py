@@ -1,0 +1,72 @@
+"""Wakes steps that wait outside, inside the transaction that changed what they wait for; it answers nothing.
+
+A woken step is performed again by a worker and reads for itself what has become of its subject. Lock order: what the
+step waits for, then its activations by id, then its item. See docs/adr/0018-steps-that-wait-hold-a-row.md.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from workflows import park_store, plans, statements
+from workflows.core.states import ActivationState, ItemState, WaitReason
+from workflows.models import Activation, Item, Run
+from workflows.park_store import Sleeper
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A step that waits outside, or with `index` an item of a `for_each`."""
+
+    run_id: UUID
+    step: str
+    index: int | None = None
+
+
+def wake(*, run_id: UUID, step: str, index: int | None = None) -> bool:
+    """This will make a parked step (or item) due now; False when it is not parked: it will look, or has ended.
+
+    It belongs into the transaction that changes what the step waits for, behind that change: a worker that looks at
+    the same moment either sees the change or is told to look again. It may be called twice.
+    """
+    return wake_all([Waiting(run_id, step, index)]) == 1
+
+
+def wake_all(waiting: Sequence[Waiting]) -> int:
+    """This will wake steps as `wake` does; gives how many were parked."""
+    versions = dict(Run.objects.filter(id__in={one.run_id for one in waiting}).values_list("id", "version_id"))
+    woken = 0
+    sleepers: list[Sleeper] = []
+    for one in sorted(set(waiting), key=lambda one: (one.run_id, one.step, one.index or 0)):
+        if one.run_id not in versions:
+            continue
+        segment, position = plans.program_of(versions[one.run_id]).plan.place_of[one.step]
+        if one.index is None:
+            sleepers.append(Sleeper(one.run_id, segment, position))
+        else:
+            woken += _wake_item(one, index=one.index, segment=segment)
+    return woken + (park_store.wake(sleepers) if sleepers else 0)
+
+
+def _wake_item(one: Waiting, *, index: int, segment: int) -> int:
+    """The pullers are locked first: one that is about to sleep sees the item, or is seen asleep."""
+    with transaction.atomic():
+        pullers = Activation.objects.select_for_update().filter(run_id=one.run_id, segment=segment).order_by("id")
+        asleep = [
+            puller
+            for puller in pullers
+            if puller.state == ActivationState.WAITING and puller.wait_reason == WaitReason.ITEMS
+        ]
+        item = Item.objects.filter(run_id=one.run_id, step=one.step, index=index)
+        parked = item.filter(state=ItemState.WAITING, parked_at__isnull=False, due_at__gt=Now())
+        if not parked.update(due_at=Now()):
+            item.filter(state__in=(ItemState.READY, ItemState.RUNNING)).update(is_woken=True)
+            return 0
+        if asleep:
+            latest = max(asleep, key=lambda puller: puller.due_at)
+            Activation.objects.filter(id=latest.id).update(due_at=Now())
+            statements.run("notify", {})
+    return 1
