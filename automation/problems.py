@@ -35,6 +35,7 @@ _AGAIN_S = 5
 
 _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.UnknownWorkflow: (404, "workflow-unknown"),
+    errors.UnknownVersion: (404, "version-unknown"),
     errors.WorkflowDisabled: (409, "workflow-disabled"),
     errors.InputInvalid: (422, "input-invalid"),
     errors.LaneFull: (503, "lane-full"),

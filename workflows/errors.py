@@ -2,6 +2,7 @@
 
 WorkflowError
 ├── UnknownWorkflow       no workflow of that name
+├── UnknownVersion        the workflow has no version of that number
 ├── WorkflowDisabled      new runs are refused while it is off
 ├── InputInvalid          the input does not match the workflow's schema
 ├── LaneFull              too much waits in the lane already: come again later
@@ -42,6 +43,15 @@ class UnknownWorkflow(WorkflowError):
     def __init__(self, name: str) -> None:
         super().__init__(f"there is no workflow named {name!r}: publish one, or correct the name")
         self.name = name
+
+
+class UnknownVersion(WorkflowError):
+    """The workflow has no version of that number."""
+
+    def __init__(self, *, workflow: str, number: int, latest: int) -> None:
+        super().__init__(f"workflow {workflow!r} has versions 1 to {latest}, and no {number}")
+        self.workflow = workflow
+        self.number = number
 
 
 class WorkflowDisabled(WorkflowError):

@@ -14,7 +14,7 @@ from workflows.core.definition import JsonValue
 from workflows.core.plan import Plan
 from workflows.core.states import FailureKind, RunState, StepState
 from workflows.core.switching import chosen_of
-from workflows.errors import UnknownDeadLetter, UnknownRun, UnknownWorkflow
+from workflows.errors import UnknownDeadLetter, UnknownRun, UnknownVersion, UnknownWorkflow
 from workflows.models import DeadLetter, Item, Run, Step, Workflow, WorkflowVersion
 
 
@@ -95,6 +95,14 @@ def get_workflow(*, name: str) -> Workflow:
 def versions_of(*, workflow: Workflow) -> QuerySet[WorkflowVersion]:
     """This will select the versions of a workflow, the newest first."""
     return workflow.versions.select_related("workflow").order_by("-number")
+
+
+def get_version(*, workflow: Workflow, number: int) -> WorkflowVersion:
+    """This will read one version of a workflow. Raises UnknownVersion."""
+    version = versions_of(workflow=workflow).filter(number=number).first()
+    if version is None:
+        raise UnknownVersion(workflow=workflow.name, number=number, latest=workflow.latest_number)
+    return version
 
 
 def get_run(*, run_id: UUID) -> Run:

@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST
 from audit import queries as audit
 from workflows import closing_report, operations, timeline
 from workflows.admin import bars, graphs, pauses, waits
+from workflows.admin.comparing import RunComparing
 from workflows.admin.filters import StartedFilter, WorkflowFilter
 from workflows.admin.pages import ReadingAdmin, actor_of, is_allowed, names_of, require, uuid_of
 from workflows.admin.paging import CappedPaginator
@@ -48,6 +49,7 @@ class RunAdmin(ReadingAdmin):
     ordering = ("-id",)
     sortable_by = ()
     list_per_page = 50
+    actions = ("compare_selected",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         """This will read runs without their inputs and outputs."""
@@ -81,6 +83,7 @@ class RunAdmin(ReadingAdmin):
         """This will put the live part and the cancel button beside the admin's pages."""
         wrap = self.admin_site.admin_view
         own = [
+            path("compare/", wrap(RunComparing(self).page), name="workflows_run_compare"),
             path("<uuid:run_id>/live/", wrap(self.live), name="workflows_run_live"),
             path("<uuid:run_id>/cancel/", wrap(require_POST(self.cancel)), name="workflows_run_cancel"),
             path("<uuid:run_id>/undo/", wrap(require_POST(self.undo)), name="workflows_run_undo"),
@@ -161,6 +164,11 @@ class RunAdmin(ReadingAdmin):
         else:
             messages.success(request, "What the run did is being undone.")
         return HttpResponseRedirect(reverse("admin:workflows_run_change", args=(run_id,)))
+
+    @admin.action(description="Compare", permissions=["view"])
+    def compare_selected(self, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponse | None:
+        """This will show two selected runs side by side."""
+        return RunComparing(self).choose(request, queryset)
 
     @admin.display(description="Run")
     def run(self, row: Run) -> SafeString:

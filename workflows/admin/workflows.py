@@ -19,6 +19,7 @@ from django.views.decorators.http import require_POST
 from audit import queries as audit
 from workflows import operations, overview, timeline
 from workflows.admin import graphs, pauses
+from workflows.admin.comparing import VersionComparing
 from workflows.admin.editor import Editor
 from workflows.admin.pages import ReadingAdmin, actor_of, crumb_of, is_allowed, names_of, require
 from workflows.admin.starting import Starting
@@ -55,11 +56,18 @@ class WorkflowAdmin(ReadingAdmin):
     def get_urls(self) -> list[URLPattern]:
         """This will put the engine's pages beside those of the admin."""
         editor, starting, wrap = Editor(self), Starting(self), self.admin_site.admin_view
+        comparing = VersionComparing(self)
         own = [
             path("check/", wrap(require_POST(editor.check)), name="workflows_workflow_check"),
             path("<int:workflow_id>/edit/", wrap(editor.edit), name="workflows_workflow_edit"),
             path("<int:workflow_id>/start/", wrap(starting.start), name="workflows_workflow_start"),
             path("<int:workflow_id>/switch/", wrap(require_POST(self.switch)), name="workflows_workflow_switch"),
+            path("<int:workflow_id>/diff/", wrap(comparing.chosen), name="workflows_workflow_diff_chosen"),
+            path(
+                "<int:workflow_id>/versions/<int:number>/diff/<int:other>/",
+                wrap(comparing.page),
+                name="workflows_workflow_diff",
+            ),
             path(
                 "<int:workflow_id>/versions/<int:number>/",
                 wrap(self.version_page),
@@ -90,6 +98,7 @@ class WorkflowAdmin(ReadingAdmin):
             "title": f"Workflow {row.name}",
             "workflow": row,
             "versions": versions,
+            "numbers": [version.number for version in versions],
             "runs": runs,
             "events": events,
             "names": names_of(actors | {run.started_by for run in runs}),

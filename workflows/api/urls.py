@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from workflows.api.views.comparisons import RunComparisonViewSet, VersionComparisonViewSet
 from workflows.api.views.dead_letters import DeadLetterViewSet
 from workflows.api.views.incidents import IncidentViewSet, PoisonMessageViewSet
 from workflows.api.views.limits import LimitViewSet
@@ -17,6 +18,7 @@ urlpatterns = [
     path("runs/<uuid:run_id>/cancel", RunViewSet.as_view({"post": "cancel"})),
     path("runs/<uuid:run_id>/undo", RunViewSet.as_view({"post": "undo"})),
     path("runs/<uuid:run_id>/why", RunViewSet.as_view({"get": "why"})),
+    path("runs/<uuid:run_id>/compare/<uuid:other_id>", RunComparisonViewSet.as_view({"get": "retrieve"})),
     path("runs/<uuid:run_id>/steps", StepViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/steps/<str:step>/items", ItemViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/attempts", AttemptViewSet.as_view({"get": "list"})),
@@ -31,6 +33,10 @@ urlpatterns = [
         "workflows/<slug:name>/versions/<int:number>",
         VersionViewSet.as_view({"get": "retrieve"}),
         name="workflow-version",
+    ),
+    path(
+        "workflows/<slug:name>/versions/<int:number>/compare/<int:other>",
+        VersionComparisonViewSet.as_view({"get": "retrieve"}),
     ),
     path("dead-letters", DeadLetterViewSet.as_view({"get": "list"})),
     path("dead-letters/<int:dead_letter_id>", DeadLetterViewSet.as_view({"get": "retrieve"})),

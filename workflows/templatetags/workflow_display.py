@@ -13,6 +13,7 @@ from django.http import HttpRequest
 from workflows.timeline import Text
 
 register = template.Library()
+_COMPACT_CHARS = 400
 _WORDS = {"unknown": "outcome unknown", "lost": "worker lost", "error": "program error"}
 
 
@@ -66,6 +67,27 @@ def pretty(value: object) -> str:
             return value.text or ""
         value = orjson.loads(value.text)
     return json.dumps(value, indent=2, ensure_ascii=False, default=str)
+
+
+@register.filter
+def compact(value: object) -> str:
+    """This will write JSON on one line, and the beginning of what is long.
+
+    >>> compact({"a": [1, None]})
+    '{"a":[1,null]}'
+    """
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str)
+    return text if len(text) <= _COMPACT_CHARS else f"{text[:_COMPACT_CHARS]}…"
+
+
+@register.filter
+def change_of_span(seconds: float) -> str:
+    """This will write how much longer or shorter something took.
+
+    >>> change_of_span(1.25), change_of_span(-0.5)
+    ('+1.2 s', '-500 ms')
+    """
+    return f"{'-' if seconds < 0 else '+'}{span(abs(seconds))}"
 
 
 @register.filter

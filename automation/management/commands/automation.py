@@ -12,6 +12,7 @@ from rich.console import Console
 from automation.errors import AutomationError
 from automation.management import (
     calendars,
+    comparisons,
     dead_letters,
     incidents,
     limits,
@@ -37,6 +38,7 @@ _GROUPS = (
     run_ends,
     schedules,
     calendars,
+    comparisons,
     dead_letters,
     incidents,
     limits,

@@ -8,7 +8,6 @@ from django.utils import timezone
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiRequest, extend_schema
 from rest_framework import status
-from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -104,10 +103,7 @@ class VersionViewSet(ApiViewSet):
     @extend_schema(responses={200: VersionDetailSerializer, **problems(404)})
     def retrieve(self, _request: Request, name: str, number: int) -> Response:
         """Read one version with its definition and the segments it was cut into."""
-        workflow = queries.get_workflow(name=name)
-        version = queries.versions_of(workflow=workflow).filter(number=number).first()
-        if version is None:
-            raise NotFound(f"workflow {name!r} has versions 1 to {workflow.latest_number}, and no {number}")
+        version = queries.get_version(workflow=queries.get_workflow(name=name), number=number)
         return Response(VersionDetailSerializer(version).data)
 
 
