@@ -31,6 +31,7 @@ STEPS = {
     "after": {"uses": "set", "with": {"x": "${{ steps.bell.output.rung }}"}, "needs": "bell"},
 }
 TESTER = Actor(kind=ActorKind.SYSTEM, id="test")
+_READERS = ("core.waiting_kinds", "plans", "execution.attempts", "execution.admitting")
 
 
 class Bell:
@@ -67,7 +68,7 @@ def bell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bell]:
     """This will install the kind `bell`."""
     bell = Bell()
     kinds: Mapping[str, WaitingKind] = {**waiting_kinds.WAITING_KINDS, "bell": WaitingKind(schema={"type": "object"})}
-    for module in ("core.waiting_kinds", "plans", "execution.attempts", "execution.admitting", "execution.items"):
+    for module in (*_READERS, "execution.items", "execution.fanout"):
         monkeypatch.setattr(f"workflows.{module}.WAITING_KINDS", kinds)
     monkeypatch.setitem(waiting_steps.LOOKS, "bell", bell.look)
     uses = {**validation.BUILT_IN_USES, "bell": {"type": "object"}}
@@ -200,6 +201,18 @@ def test_parked_items_leave_their_puller_to_others(bell: Bell) -> None:
     assert (first, third, bell.ring(run_id, index=2)) == (True, True, False)
     assert Run.objects.get(id=run_id).state == "succeeded"
     assert [stay.index for stay in bell.looks] == [0, 1, 2, 0, 2]
+
+
+def test_pullers_that_sleep_end_with_the_last_item(bell: Bell) -> None:
+    run_id = driving.begin({"bell": {"uses": "bell", "for_each": ["a", "b", "c"], "parallel": 3}})
+    driving.work(run_id)
+
+    for index in range(3):
+        bell.ring(run_id, index=index)
+        driving.work(run_id)
+
+    assert Run.objects.get(id=run_id).state == "succeeded"
+    assert not Activation.objects.filter(run_id=run_id).exists()
 
 
 def test_item_woken_while_its_puller_looks_is_looked_at_again(bell: Bell) -> None:

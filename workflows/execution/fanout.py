@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Min, Q
+from django.db.models import Min, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -15,6 +15,7 @@ from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed
 from workflows.core.states import ActivationState, FailureKind, ItemState, Phase, StepState, UndoWhen, WaitReason
 from workflows.core.storable import holds_nul
+from workflows.core.waiting_kinds import WAITING_KINDS
 from workflows.execution import frontier
 from workflows.execution.cursor import Cursor
 from workflows.execution.ends import StepEnd
@@ -87,7 +88,10 @@ def end_puller(cursor: Cursor) -> Sequence[Cursor]:
             _wait(cursor, until=due_at)
             return ()
         others = Activation.objects.filter(run_id=cursor.claim.run_id, segment=cursor.claim.segment)
-        if others.exclude(id=cursor.claim.id).exists():
+        others = others.exclude(id=cursor.claim.id)
+        if others.exists():
+            if cursor.step.uses in WAITING_KINDS:
+                _wake(others)
             Activation.objects.filter(id=cursor.claim.id).delete()
             return ()
         return _end_step(cursor, at=now)
@@ -127,6 +131,12 @@ def _failure(cursor: Cursor) -> Failed | None:
     if stopped:
         message += f", and {stopped} were stopped before they began"
     return Failed(kind=FailureKind.ERROR, message=message)
+
+
+def _wake(others: QuerySet[Activation]) -> None:
+    """Nothing is left to do for those who sleep until somebody wakes an item."""
+    if others.filter(state=ActivationState.WAITING, wait_reason=WaitReason.ITEMS).update(due_at=Now()):
+        statements.run("notify", {})
 
 
 def _wait(cursor: Cursor, *, until: datetime) -> None:
