@@ -1,11 +1,12 @@
 """Lanes as queues of RabbitMQ, or of Valkey and Redis: the one place where the brokers differ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 from urllib.parse import urlsplit
 
 from kombu import Connection, Exchange, Queue
 
+from automation import pulse
 from config import lanes
 from config.env import Environment
 
@@ -19,9 +20,17 @@ DEAD_EXCHANGE = Exchange(DEAD, type="topic", durable=True)
 class PromptConnection(Connection):
     """Tries a lost broker again every two seconds: kombu's own pauses grow to half a minute, with the broker back."""
 
-    def ensure_connection(self, *args: Any, **options: Any) -> Self:  # Any: passed on as it is
+    def ensure_connection(  # Any: passed on as it is
+        self, errback: Callable[[Exception, float], None] | None = None, *args: Any, **options: Any
+    ) -> Self:
         """This will return the connection when there is one. Raises as kombu's does when `max_retries` are used up."""
-        return super().ensure_connection(*args, **{**_PAUSES, **options})
+
+        def tell(error: Exception, pause_s: float) -> None:
+            pulse.beat(pulse.LOOP)  # who waits for the broker goes on
+            if errback is not None:
+                errback(error, pause_s)
+
+        return super().ensure_connection(tell, *args, **{**_PAUSES, **options})
 
 
 _PAUSES = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}

@@ -27,6 +27,7 @@ def make_app(environment: env.Environment) -> Celery:
     app.amqp.Connection = broker.PromptConnection
     # By name: only a worker loads Celery's worker, and an I/O worker needs Django's apps.
     app.steps["consumer"].add("config.queues:DeclareQueues")
+    app.steps["consumer"].add("config.beating:Beating")
     app.steps["worker"].add("config.io_worker:CarryOnEventLoop")
     return app
 

@@ -276,6 +276,10 @@ class Environment:
     retention_months_ahead: int = _setting(
         "How many months to come have their partitions already.", default=3, unit="months", check=_at_least(1)
     )
+    pulse_dir: str = _setting(
+        "Where workers and schedulers write that they go on, for probes; empty: a folder of their user in TMPDIR.",
+        default="",
+    )
     log_level: str = _setting(
         "DEBUG, INFO, WARNING or ERROR.", default="INFO", check=_one_of("DEBUG", "INFO", "WARNING", "ERROR")
     )

@@ -87,6 +87,7 @@ class Platform:
             "ALLOWED_HOSTS": "localhost,127.0.0.1",
             "HTTPS": "false",
             "DJANGO_SETTINGS_MODULE": "config.settings",
+            "PULSE_DIR": str(self.var_dir / "pulse"),
             **self._embedded.environment,
             **self._extra_env,
         }

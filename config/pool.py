@@ -5,6 +5,7 @@ lanes holds messages of all of them. The main process hands them to free childre
 busy children when work of a more urgent lane waits for them (ADR 9).
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,7 +14,7 @@ from celery.concurrency import asynpool, prefork
 
 from config import env, lanes
 from workflows.core.turns import Turns
-from workflows.execution import urgency
+from workflows.execution import heartbeat, urgency
 
 
 class TurnBuffer:
@@ -115,6 +116,24 @@ class LaneAsynPool(_AsynPool):
             for child, rank in wanted.items():
                 urgency.show(rank, children=[child])
             self._shown = wanted
+
+    def silent(self) -> Mapping[int, float]:
+        """This will give the ids of children that have work, and since when nothing was heard of them.
+
+        A child that keeps leases beats; one that never kept any, such as at a task of somebody else, only has to take
+        what it was given.
+        """
+        now, found = time.monotonic(), {}
+        for job in [*self._cache.values()]:
+            child = job._write_to
+            if child is None or job.ready():
+                continue
+            if not job._accepted:
+                job.given_at = getattr(job, "given_at", now)
+                found[child.pid] = job.given_at
+            elif (beat_at := heartbeat.latest(child.index)) is not None:
+                found[child.pid] = max(beat_at, job._time_accepted or 0.0)
+        return found
 
     def _who_makes_way(self) -> Mapping[int, int]:
         rank = self.outbound_buffer.next_rank()

@@ -111,6 +111,7 @@ FAIRNESS_WEIGHTS = shares.parse(ENVIRONMENT.fairness_weights)
 PRIORITY_AGEING_S = ENVIRONMENT.priority_ageing_s
 API_LANE_LIMIT = ENVIRONMENT.api_lane_limit
 DEAD_QUEUE = broker.DEAD
+PULSE_DIR = ENVIRONMENT.pulse_dir
 API_REQUIRE_IDEMPOTENCY_KEY = ENVIRONMENT.api_require_idempotency_key
 CARRY_GRACE_S = ENVIRONMENT.carry_grace_s
 STEP_OUTPUT_MAX_BYTES = ENVIRONMENT.step_output_max_bytes

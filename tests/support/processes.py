@@ -156,7 +156,7 @@ class Processes:
         program = Program(
             name=name,
             args=[sys.executable, *args],
-            env={**os.environ, "LOG_LEVEL": "INFO", **(env or {})},
+            env={**os.environ, "LOG_LEVEL": "INFO", "PULSE_DIR": str(self._directory), **(env or {})},
             log_path=self._directory / f"{name}.log",
             cwd=ROOT,
         )

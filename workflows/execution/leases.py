@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 
 from workflows import statements, store
 from workflows.core.states import Notice
+from workflows.execution import heartbeat
 from workflows.models import Activation
 from workflows.store import Claim, HoldRow
 
@@ -125,6 +126,7 @@ class LeaseKeeper:
         try:
             while True:
                 time.sleep(min(1.0, lease_s / 6))
+                heartbeat.beat()
                 self._enforce()
                 self._renew(lease_s)
                 self._listen()
