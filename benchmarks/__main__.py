@@ -20,6 +20,7 @@ from benchmarks.results import Result, table  # noqa: E402
 from benchmarks.rows import (  # noqa: E402
     critical_under_load,
     fan_out,
+    history,
     limit,
     memory,
     schedules,
@@ -39,7 +40,9 @@ ROWS: dict[str, Callable[..., Sequence[Result]]] = {
     "schedules": schedules.measure,
     "memory": memory.measure,
     "critical-under-load": critical_under_load.measure,
+    "history": history.measure,
 }
+_ONLY_BY_NAME = ("history",)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -48,7 +51,7 @@ def main(argv: Sequence[str]) -> int:
     processes.migrate()
     engine.publish()
     results: list[Result] = []
-    for name in options.rows or ROWS:
+    for name in options.rows or [row for row in ROWS if row not in _ONLY_BY_NAME]:
         busy = machine.busy_share()
         for result in ROWS[name](rounds=options.rounds):
             results.append(replace(result, busy=busy))
@@ -67,7 +70,7 @@ def _conditions() -> str:
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; without: all")
+    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; without: all but history")
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds, of which the median is taken")
     options = parser.parse_args(argv)
     unknown = [row for row in options.rows if row not in ROWS]
