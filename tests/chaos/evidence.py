@@ -107,6 +107,15 @@ class ActivationRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlotRow:
+    """A slot of a limit that somebody has."""
+
+    limit: str
+    number: int
+    holder: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
     """An audit event of a run."""
 
@@ -131,7 +140,7 @@ class Evidence:
     """Rows of the database, ledgers outside, the clients' record, and what was seen during the run.
 
     `definitions` are the steps of each version. `unnamed_waits` are the runs that at some moment did not say what
-    they waited for, out of `looks` at all open runs.
+    they waited for, out of `looks` at all open runs. `slots` are those that were held when nothing was under way.
     """
 
     book: Book
@@ -144,6 +153,7 @@ class Evidence:
     attempts: Sequence[AttemptRow] = ()
     letters: Sequence[LetterRow] = ()
     activations: Sequence[ActivationRow] = ()
+    slots: Sequence[SlotRow] = ()
     events: Sequence[EventRow] = ()
     ledger: Sequence[Entry] = ()
     charges: Sequence[Charge] = ()

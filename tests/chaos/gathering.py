@@ -25,7 +25,7 @@ from tests.chaos.workloads.workload import Scene
 from tests.flows.ledger import Ledger
 from workflows import plans
 from workflows.core.definition import StepDefinition
-from workflows.models import Activation, Attempt, DeadLetter, Fanout, Item, Run, Step
+from workflows.models import Activation, Attempt, DeadLetter, Fanout, Item, Run, Slot, Step
 
 _Row = TypeVar("_Row")
 
@@ -51,6 +51,7 @@ def _gather(*, book: Book, scene: Scene, gateway_ledger: Path, watch: Watch) -> 
         attempts=_rows(found.AttemptRow, Attempt.objects.all()),
         letters=_rows(found.LetterRow, DeadLetter.objects.all()),
         activations=list(_activations()),
+        slots=list(_slots()),
         events=list(_events()),
         ledger=Ledger(scene.ledger).entries(),
         charges=list(_charges(gateway_ledger)),
@@ -82,6 +83,12 @@ def _activations() -> Iterator[found.ActivationRow]:
             owner=row.owner,
             overdue_s=(now - row.due_at).total_seconds(),
         )
+
+
+def _slots() -> Iterator[found.SlotRow]:
+    held = Slot.objects.filter(holder__isnull=False).order_by("id")
+    for limit, number, holder in held.values_list("limit__name", "number", "holder"):
+        yield found.SlotRow(limit=limit, number=number, holder=holder or 0)
 
 
 def _events() -> Iterator[found.EventRow]:

@@ -30,6 +30,7 @@ from tests.chaos.laws.law import Breach
 from tests.chaos.stage import Stage, opened
 from tests.chaos.tally import Course, Tally
 from tests.chaos.watch import Watch
+from tests.chaos.workloads.limits import CAPACITY, LIMIT
 from tests.chaos.workloads.workload import CONNECTION, Scene
 from workflows import operations as workflows
 from workflows.core.states import DeadLetterState, RunState
@@ -81,6 +82,7 @@ def _furnish(stage: Stage, *, scene: Scene) -> None:
         name=CONNECTION, base_url=stage.network.url("gateway"), allow_private=True, read_timeout_s=2.0
     )
     integrations.save_connection(spec=gateway, actor=_ACTOR, now=now, correlation_id="chaos")
+    workflows.set_limit(name=LIMIT, capacity=CAPACITY, actor=_ACTOR, now=now)
     for workload in workloads.ALL:
         workflows.publish(source=orjson.dumps(workload.document(scene)).decode(), actor=_ACTOR, now=now)
 

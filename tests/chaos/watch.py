@@ -14,7 +14,8 @@ select run_id, format('%s because of %s, owner %L', state, wait_reason, owner) f
 where not (
     (state = 'ready' and wait_reason = 'worker')
     or (state = 'leased' and wait_reason = 'running' and owner <> '')
-    or (state = 'waiting' and wait_reason in ('retry', 'items') and owner = ''))
+    or (state = 'waiting' and wait_reason in ('retry', 'items', 'rate', 'breaker') and owner = '')
+    or (state = 'waiting' and wait_reason in ('timer', 'limit') and wait_object <> '' and owner = ''))
 """
 
 

@@ -19,12 +19,14 @@ from tests.chaos.evidence import (
     ItemRow,
     LetterRow,
     RunRow,
+    SlotRow,
     StepRow,
 )
 from tests.chaos.workloads import BY_NAME
 from tests.flows.ledger import Entry
 from workflows.core.definition import JsonValue, RetryPolicy, StepDefinition
 from workflows.core.identity import idempotency_key
+from workflows.core.states import Phase
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RUN, ORDER, GHOST = UUID(int=1), UUID(int=2), UUID(int=9)
@@ -165,6 +167,7 @@ def plants() -> Iterator[tuple[str, dict[str, object]]]:
         },
     )
     yield "slots leaked", {"items": [replace(item(0), slot=1), item(1)]}
+    yield "slots leaked", {"slots": [SlotRow(limit="chaos-legacy-db", number=1, holder=7)]}
     yield "effects doubled", {"charges": [Charge(order_id="order-2", amount_cents=350)] * 2}
     yield "effects missing", {"charges": ()}
     yield "effects missing", {"charges": [Charge(order_id="order-2", amount_cents=351)]}
@@ -252,3 +255,63 @@ def test_what_clients_were_told_must_hold(clean: Evidence) -> None:
         "surprising answers",
         "runs lost",
     }
+
+
+SAGA = UUID(int=3)
+SAGA_STEPS = {
+    "first": StepDefinition(id="first", uses="python"),
+    "second": StepDefinition(id="second", uses="python", needs=("first",)),
+    "first:undo": StepDefinition(id="first:undo", uses="python", phase=Phase.UNDO, undoes="first"),
+    "second:undo": StepDefinition(id="second:undo", uses="python", phase=Phase.UNDO, undoes="second"),
+    "tidy": StepDefinition(id="tidy", uses="python", phase=Phase.FINALLY),
+}
+
+
+def saga(*rows: StepRow) -> Evidence:
+    """This will be a cancelled run with these steps, and nothing else."""
+    found = run(SAGA, "chaos-saga", version=3, value={"number": 3}, output=None)
+    book = Book(cancel_wanted={SAGA})
+    events = [event(SAGA, "run.started"), *(event(SAGA, "step.succeeded", step=row.step) for row in rows)]
+    return Evidence(
+        book=book,
+        workloads=BY_NAME,
+        runs={SAGA: replace(found, state="cancelled")},
+        definitions={3: SAGA_STEPS},
+        steps=rows,
+        events=[*events, event(SAGA, "run.cancelled")],
+        looks=1,
+    )
+
+
+def test_what_was_done_must_be_undone_in_reverse_order_and_tidied_up() -> None:
+    done = [step(SAGA, "first", since=1, until=2), step(SAGA, "second", since=2, until=3)]
+    undone = [step(SAGA, "second:undo", since=4, until=5), step(SAGA, "first:undo", since=5, until=6)]
+    wrong = [step(SAGA, "first:undo", since=4, until=5), step(SAGA, "second:undo", since=5, until=6)]
+    tidy = step(SAGA, "tidy", since=7, until=8)
+
+    assert broken(saga(*done, *undone, tidy)) == set()
+    assert broken(saga(*done, *undone)) == {"finally missing"}
+    assert broken(saga(*done, undone[0], tidy)) == {"undone wrongly"}
+    assert broken(saga(done[0], *undone, tidy)) == {"undone wrongly"}
+    assert broken(saga(*done, *wrong, tidy)) == {"undone wrongly"}
+
+
+def test_timer_must_not_end_before_its_time() -> None:
+    waited = step(SAGA, "pause", since=1, until=2.4)
+    evidence = saga(waited)
+    timer = replace(evidence.runs[SAGA], workflow_name="chaos-timer")
+    steps = {"pause": StepDefinition(id="pause", uses="wait")}
+
+    assert broken(replace(evidence, runs={SAGA: timer}, definitions={3: steps})) == {"timers early"}
+
+
+def test_more_attempts_at_work_than_slots_exceed_the_limit() -> None:
+    steps = {name: StepDefinition(id=name, uses="python", limits=("chaos-legacy-db",)) for name in ("a", "b", "c")}
+    ends = [step(SAGA, name, since=0, until=9) for name in steps]
+    begun = [begin(SAGA, name, seconds=1 + number / 10) for number, name in enumerate(steps)]
+    ended = [replace(entry, event="effect", at=entry.at + 0.5) for entry in begun]
+    quick = [replace(entry, event="effect", at=entry.at + 0.05) for entry in begun]
+    evidence = replace(saga(*ends), definitions={3: steps})
+
+    assert broken(replace(evidence, ledger=[*begun, *quick])) == set()
+    assert broken(replace(evidence, ledger=[*begun, *ended])) == {"limits exceeded"}

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tests.chaos.evidence import Evidence
-from tests.chaos.laws import execution, progress, promises, trail
+from tests.chaos.laws import closing, execution, progress, promises, trail, waiting
 from tests.chaos.laws.law import Breach, Law
 
 ALL: Mapping[str, Law] = {
@@ -17,6 +17,10 @@ ALL: Mapping[str, Law] = {
     "slots leaked": progress.slots_leaked,
     "items incomplete": progress.items_incomplete,
     "wrong ends": progress.wrong_ends,
+    "undone wrongly": closing.undone_wrongly,
+    "finally missing": closing.finals_missing,
+    "timers early": waiting.timers_early,
+    "limits exceeded": waiting.limits_exceeded,
     "executed after completion": execution.executed_after_completion,
     "repeats unexplained": execution.repeats_unexplained,
     "joins early": execution.joins_early,

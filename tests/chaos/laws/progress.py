@@ -38,10 +38,9 @@ def leases_left(evidence: Evidence) -> Iterator[Breach]:
 
 
 def slots_leaked(evidence: Evidence) -> Iterator[Breach]:
-    """This will find what is still held for a run that has ended: the places of pullers (law 7).
-
-    Slots of concurrency limits belong here as soon as there are any.
-    """
+    """This will find what is still held when nothing is under way: places of pullers, slots of limits (law 7)."""
+    for slot in evidence.slots:
+        yield Breach(None, f"slot {slot.number} of {slot.limit} is still held by activation {slot.holder}")
     for row in evidence.items:
         if evidence.runs[row.run_id].state in ("succeeded", "failed") and row.slot is not None:
             yield Breach(row.run_id, f"{row.step}[{row.index}] is still held by puller {row.slot}")
@@ -81,6 +80,7 @@ def wrong_ends(evidence: Evidence) -> Iterator[Breach]:
 
 
 def _missing_steps(evidence: Evidence, run: RunRow) -> Iterator[Breach]:
-    missing = evidence.definitions[run.version_id].keys() - {row.step for row in evidence.steps_of[run.id]}
+    owed = {name for name, step in evidence.definitions[run.version_id].items() if step.undoes is None}
+    missing = owed - {row.step for row in evidence.steps_of[run.id]}
     if missing:
         yield Breach(run.id, f"{run.state} without {', '.join(sorted(missing))}")
