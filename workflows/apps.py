@@ -4,6 +4,7 @@ from django.apps import AppConfig
 
 from retention import classes
 from workflows import history, registry
+from workflows.core import subworkflow
 
 
 class WorkflowsConfig(AppConfig):
@@ -15,7 +16,10 @@ class WorkflowsConfig(AppConfig):
     def ready(self) -> None:
         """This will load the `workflows` module of every installed app, so that its functions are known.
 
-        Runs become known as a class of data that retention looks after.
+        Runs become known as a class of data that retention looks after, and what steps that wait leave behind.
         """
+        from workflows.operations import child_ends, subjects  # noqa: PLC0415 - models are ready only now
+
         registry.discover()
         classes.register(history.RUNS)
+        subjects.register(subworkflow.USES, child_ends.close)

@@ -17,10 +17,24 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 from workflows import registry
+from workflows.core import subworkflow
 from workflows.core.building import expression_source
 from workflows.core.definition import RETURN, JsonObject, JsonValue
 from workflows.core.references import Ref, StepRef, rendered, steps_named
-from workflows.flow_options import Batch, Concurrency, Debounce, Length, On, RateLimit, Singleton, Throttle
+from workflows.flow_options import (
+    Batch,
+    Cancel,
+    Concurrency,
+    Debounce,
+    Defaults,
+    Fairness,
+    Length,
+    On,
+    RateLimit,
+    Retry,
+    Singleton,
+    Throttle,
+)
 from workflows.hints import schema_of
 
 __all__ = [
@@ -44,40 +58,6 @@ index = Ref("index")
 """Its place in the list, from 0."""
 run = Ref("run")
 """The run: `id`, `workflow`, `version`, `correlation_id`, `started_at`."""
-
-
-class Retry(TypedDict, total=False):
-    """How often and when a failed attempt is repeated; see the definition format."""
-
-    attempts: int
-    first: Length
-    factor: float
-    cap: Length
-    jitter: Literal["none", "full", "equal", "decorrelated"]
-    budget: Length | None
-    on: list[str]
-
-
-class Cancel(TypedDict, total=False):
-    """What a cancel of a run does; see the definition format."""
-
-    grace: Length
-    undo: bool
-
-
-class Defaults(TypedDict, total=False):
-    """Values for every step that does not say otherwise."""
-
-    queue: str
-    retry: Retry
-    timeout: Length
-
-
-class Fairness(TypedDict, total=False):
-    """Whose share of the lanes a run uses; see the definition format."""
-
-    key: Value
-    weight: float
 
 
 class FlowOptions(TypedDict, total=False):
@@ -229,6 +209,22 @@ class Flow:
         """This will add a wait for a length of time (the document's `for`), or until an instant with its offset."""
         inputs = {key: value for key, value in (("for", length), ("until", until)) if value is not None}
         return self.step(step_id, uses="wait", inputs=inputs, **options)
+
+    def workflow(
+        self,
+        name: "DeclaredWorkflow | str",
+        step_id: str,
+        *,
+        value: Value = None,
+        mode: Literal["wait", "detach"] | None = None,
+        on_parent_end: Literal["cancel", "request", "abandon"] | None = None,
+        **options: Unpack[StepOptions],
+    ) -> StepRef:
+        """This will add a run of another workflow, given itself or by its name; `value` is its input."""
+        given = {"input": value, "mode": mode, "on_parent_end": on_parent_end}
+        inputs: dict[str, Value] = {"name": name if isinstance(name, str) else name.name}
+        inputs |= {key: one for key, one in given.items() if one is not None}
+        return self.step(step_id, uses=subworkflow.USES, inputs=inputs, **options)
 
     def switch(
         self,

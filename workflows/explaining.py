@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from workflows import capacity, inspection, places, plans
+from workflows import capacity, child_queries, inspection, places, plans
 from workflows.core.plan import Plan
 from workflows.core.standing import Standing
 from workflows.core.states import Phase, RunState, WaitReason
+from workflows.core.subworkflow import MAX_DEPTH
 from workflows.core.wording import WORDS, Words
 from workflows.inspection import StepReport, Wait
 from workflows.models import Run
@@ -137,7 +138,28 @@ def _ahead(run: Run, *, wait: Wait) -> tuple[int | None, Sequence[str]]:
         ]
     if wait.reason is WaitReason.WORKER:
         return None, [inspection.ahead_of(run, wait=wait)]
+    if wait.reason is WaitReason.CHILD_RUN:
+        return None, _down(UUID(wait.object_name))
+    if wait.reason is WaitReason.ITEMS:
+        links = child_queries.running_children(run.id, step=wait.step, limit=_SHOWN)
+        return None, [f"run {link.child_id} of {link.workflow_name} has not ended" for link in links]
     return None, ()
+
+
+def _down(run_id: UUID) -> Sequence[str]:
+    """What a run that is waited for waits for itself, down to the one that waits for no other run."""
+    found: list[str] = []
+    while len(found) < MAX_DEPTH:
+        run = Run.objects.get(id=run_id)
+        waits = inspection.waits_of(run)
+        if not waits:
+            return [*found, f"run {run_id} of {run.workflow_name} has {run.state}"]
+        wait = min(waits, key=lambda one: (one.is_running, one.since))
+        found.append(f"run {run_id} of {run.workflow_name}: {wait.step} {_words(wait).says}")
+        if wait.reason is not WaitReason.CHILD_RUN:
+            break
+        run_id = UUID(wait.object_name)
+    return found
 
 
 def _behind(run: Run) -> Sequence[Behind]:

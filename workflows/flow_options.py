@@ -1,8 +1,25 @@
-"""The words with which typed Python says when runs begin; they are the keys of the definition document."""
+"""The words with which typed Python says when runs begin and what holds for all of a run.
+
+They are the keys of the definition document.
+"""
 
 from typing import Any, Literal, TypeAlias, TypedDict
 
-__all__ = ["Batch", "Concurrency", "Debounce", "Length", "On", "RateLimit", "Schedule", "Singleton", "Throttle"]
+__all__ = [
+    "Batch",
+    "Cancel",
+    "Concurrency",
+    "Debounce",
+    "Defaults",
+    "Fairness",
+    "Length",
+    "On",
+    "RateLimit",
+    "Retry",
+    "Schedule",
+    "Singleton",
+    "Throttle",
+]
 
 Length: TypeAlias = str | int | float
 Key: TypeAlias = Any  # Any: text, or a Ref to what the rule counts by
@@ -107,3 +124,37 @@ class On(TypedDict, total=False):
     """What starts runs by itself."""
 
     schedule: Schedule | list[Schedule]
+
+
+class Retry(TypedDict, total=False):
+    """How often and when a failed attempt is repeated; see the definition format."""
+
+    attempts: int
+    first: Length
+    factor: float
+    cap: Length
+    jitter: Literal["none", "full", "equal", "decorrelated"]
+    budget: Length | None
+    on: list[str]
+
+
+class Cancel(TypedDict, total=False):
+    """What a cancel of a run does; see the definition format."""
+
+    grace: Length
+    undo: bool
+
+
+class Defaults(TypedDict, total=False):
+    """Values for every step that does not say otherwise."""
+
+    queue: str
+    retry: Retry
+    timeout: Length
+
+
+class Fairness(TypedDict, total=False):
+    """Whose share of the lanes a run uses; see the definition format."""
+
+    key: Key
+    weight: float

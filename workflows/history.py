@@ -39,5 +39,6 @@ RUNS = DataClass(
         ("workflows_startkey", "run_id"),
         ("workflows_joinedstart", "run_id"),
         ("workflows_inputoverride", "run_id"),
+        ("workflows_childrun", "parent_id"),
     ),
 )

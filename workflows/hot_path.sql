@@ -202,7 +202,7 @@ returning activation.id, activation.epoch, activation.run_id, activation.version
     activation.previous_delay_s, activation.range_start, activation.range_end, old.owner <> '', run.input,
     run.workflow_name, run.correlation_id, run.traceparent, run.created_at, run.deadline_at, run.priority,
     run.fairness_key, run.fairness_weight, (select number from workflows_pauseepoch), activation.begun_at,
-    run.ending, run.is_undoing, run.error, activation.notice;
+    run.ending, run.is_undoing, run.error, activation.notice, run.is_awaited;
 
 -- name: advance
 -- Ends the current step of activations and begins the next one of the same segment. Not where the run is ending: a

@@ -23,6 +23,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import F, Q
 
+from workflows.child_models import ChildRun as ChildRun
 from workflows.core.states import (
     ActivationState,
     DeadLetterState,
@@ -121,6 +122,7 @@ class Run(models.Model):
         max_length=20, blank=True, default="", db_default="", help_text="What it ends as when all it owes is done."
     )
     is_undoing = models.BooleanField(default=False, db_default=False, help_text="What was done is undone at its end.")
+    is_awaited = models.BooleanField(default=False, db_default=False, help_text="A step of another run waits for it.")
 
     class Meta:
         ordering = ("-id",)

@@ -55,7 +55,8 @@ class Claim:
     """An activation leased to this worker, with what it needs of its run.
 
     `was_lost`: another worker held it and did not come back. `input` and `error` are the run's as JSON text. `ending`
-    is what the run will end as; `notice` says whether anything comes after the step under way.
+    is what the run will end as; `notice` says whether anything comes after the step under way;
+    `is_awaited`: a step of another run waits for this one.
     """
 
     id: int
@@ -87,6 +88,7 @@ class Claim:
     is_undoing: bool = False
     error: str | None = None
     notice: int = 0
+    is_awaited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

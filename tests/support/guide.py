@@ -26,6 +26,7 @@ from workflows import documents, operations
 from workflows.core.definition import JsonValue
 from workflows.dsl import DeclaredWorkflow
 from workflows.models import Run
+from workflows.operations import children
 
 _BLOCK = re.compile(r"^```(?P<language>yaml|python)\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)
 _ROUNDS = 100
@@ -141,8 +142,9 @@ class Page:
         return GuideRun(_answer(self.api.post("/api/v1/runs", body, format="json"))["id"], self.api)
 
     def work(self) -> None:
-        """This will do all work that is due, as workers do, until nothing is."""
+        """This will do all work that is due, as workers and schedulers do, until nothing is."""
         for _ in range(_ROUNDS):
+            children.sweep(now=timezone.now())
             open_runs = self._open_runs()
             if not driving.claimable(*open_runs):
                 return

@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit import queries as audit
-from workflows import closing_report, operations, timeline
+from workflows import child_queries, closing_report, operations, timeline
 from workflows.admin import bars, graphs, pauses, waits
 from workflows.admin.comparing import RunComparing
 from workflows.admin.filters import StartedFilter, WorkflowFilter
@@ -118,6 +118,7 @@ class RunAdmin(ReadingAdmin):
             "names": names_of({story.run.started_by, *(event.actor for event in events)}),
             "is_running": story.run.state == RunState.RUNNING,
             "closing": closing_report.report_of(story.run),
+            "family": child_queries.family_of(story.run),
             **pauses.shown(PauseScope.RUN, name=str(row), back=reverse("admin:workflows_run_change", args=(row,))),
             "may_pause": is_allowed(request, "change_run") and story.run.state == RunState.RUNNING,
             "may_cancel": is_allowed(request, "change_run"),

@@ -7,7 +7,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from audit.redaction import redacted
-from workflows import closing_report, inspection
+from workflows import child_queries, closing_report, inspection
 from workflows.api.change_forms import ClosingSerializer
 from workflows.api.state_field import StateField
 from workflows.core.standing import Standing
@@ -195,11 +195,13 @@ class WaitSerializer(serializers.Serializer[Any]):
 
     step = serializers.CharField()
     reason = serializers.CharField(
-        help_text="`worker`, `running`, `retry`, `items`, `repeat`, `delayed`, `delayed_entry`, `limit`, `rate`, "
+        help_text="`worker`, `running`, `retry`, `items`, `repeat`, `timer`, `child_run`, `child_start`, `delayed`, "
+        "`delayed_entry`, `limit`, `rate`, "
         "`breaker`, `concurrency`, `throttle`, `debounce` or `batch`."
     )
     object_kind = serializers.CharField(
-        help_text="`lane`, `worker`, `attempt`, `items`, `round`, `start`, `limit`, `connection` or `key`."
+        help_text="`lane`, `worker`, `attempt`, `items`, `round`, `start`, `instant`, `run`, `workflow`, `limit`, "
+        "`connection` or `key`."
     )
     object_name = serializers.CharField()
     is_running = serializers.BooleanField()
@@ -210,11 +212,20 @@ class WaitSerializer(serializers.Serializer[Any]):
     line = LineSerializer(allow_null=True, help_text="Where a limit is waited for.")
 
 
+class ParentSerializer(serializers.Serializer[Any]):
+    """The step (`uses: workflow`) that has started a run."""
+
+    run = serializers.UUIDField(source="parent_id")
+    step = serializers.CharField()
+    index = serializers.IntegerField(allow_null=True, help_text="Of the item of a for_each.")
+
+
 class RunDetailSerializer(RunSerializer):
     """A run with its data, and what it waits for."""
 
     waits = serializers.SerializerMethodField()
     closing = serializers.SerializerMethodField()
+    parent = serializers.SerializerMethodField()  # type: ignore[assignment]  # a word of the framework, but ours here
 
     class Meta(RunSerializer.Meta):
         fields = (  # type: ignore[assignment]  # longer
@@ -225,6 +236,7 @@ class RunDetailSerializer(RunSerializer):
             "traceparent",
             "waits",
             "closing",
+            "parent",
         )
 
     @extend_schema_field(WaitSerializer(many=True))
@@ -237,6 +249,12 @@ class RunDetailSerializer(RunSerializer):
         """This will say what is done, undone and still owed at its end; null where there is nothing to say."""
         report = closing_report.report_of(run)
         return None if report is None else ClosingSerializer(report).data
+
+    @extend_schema_field(ParentSerializer(allow_null=True))
+    def get_parent(self, run: Run) -> object:
+        """This will name the step of another run that has started it; null where none has."""
+        link = child_queries.parent_link(run.id)
+        return None if link is None else ParentSerializer(link).data
 
 
 class StepSerializer(serializers.Serializer[Any]):

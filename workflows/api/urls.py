@@ -7,7 +7,7 @@ from workflows.api.views.dead_letters import DeadLetterViewSet
 from workflows.api.views.incidents import IncidentViewSet, PoisonMessageViewSet
 from workflows.api.views.limits import LimitViewSet
 from workflows.api.views.pauses import PauseViewSet
-from workflows.api.views.run_parts import AttemptViewSet, EventViewSet, ItemViewSet, StepViewSet
+from workflows.api.views.run_parts import AttemptViewSet, ChildViewSet, EventViewSet, ItemViewSet, StepViewSet
 from workflows.api.views.runs import RunViewSet
 from workflows.api.views.schemas import definition_schema
 from workflows.api.views.workflows import VersionViewSet, WorkflowViewSet
@@ -21,6 +21,7 @@ urlpatterns = [
     path("runs/<uuid:run_id>/compare/<uuid:other_id>", RunComparisonViewSet.as_view({"get": "retrieve"})),
     path("runs/<uuid:run_id>/steps", StepViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/steps/<str:step>/items", ItemViewSet.as_view({"get": "list"})),
+    path("runs/<uuid:run_id>/children", ChildViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/attempts", AttemptViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/events", EventViewSet.as_view({"get": "list"})),
     path("workflows", WorkflowViewSet.as_view({"get": "list", "post": "create"})),

@@ -34,6 +34,8 @@ OBJECT_KINDS: Mapping[WaitReason, str] = {
     WaitReason.REPEAT: "round",
     WaitReason.DELAYED: "start",
     WaitReason.TIMER: "instant",
+    WaitReason.CHILD_RUN: "run",
+    WaitReason.CHILD_START: "workflow",
     WaitReason.LIMIT: "limit",
     WaitReason.RATE: "connection",
     WaitReason.BREAKER: "connection",

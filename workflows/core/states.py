@@ -96,6 +96,8 @@ class WaitReason(StrEnum):
     PAUSED = "paused"
     DELAYED = "delayed"
     TIMER = "timer"
+    CHILD_RUN = "child_run"
+    CHILD_START = "child_start"
     CONCURRENCY = "concurrency"
     THROTTLE = "throttle"
     DEBOUNCE = "debounce"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from workflows.core import subworkflow
 from workflows.core.definition import JsonObject
 
 
@@ -57,5 +58,6 @@ WAITING_KINDS: Mapping[str, WaitingKind] = {
         },
         has_subject=False,
     ),
+    subworkflow.USES: WaitingKind(schema=subworkflow.SCHEMA),
 }
 """Every kind of step that waits outside, by its `uses`."""

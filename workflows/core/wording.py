@@ -31,6 +31,8 @@ WORDS: Mapping[WaitReason, Words] = {
     WaitReason.DELAYED: Words("was told to start at {}", "that instant has come"),
     WaitReason.DELAYED_ENTRY: Words("was told to start at {}", "that instant has come and its rules let it in"),
     WaitReason.TIMER: Words("waits until {}", "that instant has come"),
+    WaitReason.CHILD_RUN: Words("waits for the run {}", "the run {} ends"),
+    WaitReason.CHILD_START: Words("waits to start a run of {}", "{} takes a start again"),
     WaitReason.LIMIT: Words(
         "waits for a slot of the limit {}", "a slot of {} is free and nobody before it in line wants it"
     ),

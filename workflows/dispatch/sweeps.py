@@ -1,4 +1,5 @@
-"""What the clock alone brings about: deadlines that have passed, incidents that are over, lines that nobody wakes.
+"""What the clock alone brings about: deadlines that have passed, incidents that are over, lines that nobody wakes,
+runs that shall end with the one that started them.
 
 Lost work is found by the dispatcher itself.
 """
@@ -8,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from workflows import queries
-from workflows.operations import endings, gate_sweeps, incidents, limits, pausing, poison
+from workflows.operations import children, endings, gate_sweeps, incidents, limits, pausing, poison
 
 log = structlog.get_logger(__name__)
 
@@ -22,6 +23,7 @@ def sweep(*, now: datetime) -> int:
     incidents.sweep(now=now)
     limits.mend()
     pausing.sweep(now=now)
+    children.sweep(now=now)
     return len(expired)
 
 

@@ -50,10 +50,10 @@ def give_back(cursor: Cursor, *, output: JsonValue, at: datetime) -> Advance:
     run = _leaving(cursor, state=RunState.SUCCEEDED, error=None, is_undoing=False)
     closing.close_subjects(run, actor=ENGINE, at=at)
     stopped = stopping.stop(run_id, plan=plan, notice=Notice.LAST, now=at, skips=True)
-    known = queries.step_states(run_id=run_id).keys() | stopped.going
+    known = queries.step_states(run_id=run_id).keys() | stopped.active
     skipped = [(step, StepState.SKIPPED) for step in plan.main if step not in known]
     closing.decide(run, decided=skipped, at=at)
-    return _leave(cursor, state=RunState.SUCCEEDED, output=output, error=None, active=stopped.going, at=at)
+    return _leave(cursor, state=RunState.SUCCEEDED, output=output, error=None, active=stopped.active, at=at)
 
 
 def go_on(cursor: Cursor, *, active: Set[str], at: datetime) -> Advance:
@@ -116,4 +116,5 @@ def _leaving(cursor: Cursor, *, state: RunState, error: JsonObject | None, is_un
         ending=state,
         error=error,
         is_undoing=is_undoing,
+        is_awaited=claim.is_awaited,
     )

@@ -91,7 +91,8 @@ class Cursor:
     def is_whole_run(self) -> bool:
         """This will tell whether this worker has seen the whole run, without failure, and nothing hangs on its end."""
         program = self.program
-        is_alone = program.plan.is_straight and not program.takes_slots and not program.subjects
+        is_bound = program.takes_slots or program.subjects or self.claim.is_awaited
+        is_alone = program.plan.is_straight and not is_bound
         return is_alone and self.claim.position == 0 and not self.has_failed
 
     def step_context(

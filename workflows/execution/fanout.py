@@ -12,7 +12,7 @@ from django.utils import timezone
 from workflows import statements, store
 from workflows.core import progress
 from workflows.core.definition import JsonValue
-from workflows.core.outcome import Failed
+from workflows.core.outcome import NEVER, Failed
 from workflows.core.states import ActivationState, FailureKind, ItemState, Phase, StepState, UndoWhen, WaitReason
 from workflows.core.storable import holds_nul
 from workflows.core.waiting_kinds import WAITING_KINDS
@@ -21,7 +21,7 @@ from workflows.execution.cursor import Cursor
 from workflows.execution.ends import StepEnd
 from workflows.expressions import ExpressionFailed
 from workflows.models import Activation, Fanout, Item
-from workflows.operations import stopping
+from workflows.operations import child_ends, stopping
 
 
 def is_open(cursor: Cursor) -> bool:
@@ -106,6 +106,9 @@ def _cut_short(cursor: Cursor, *, at: datetime) -> Sequence[Cursor]:
         return ()
     if not is_open(cursor):
         return frontier.end_in_transaction(_end(cursor, state=StepState.CANCELLED, at=at))
+    if child_ends.awaited(claim.run_id, plan=cursor.program.plan).get(cursor.step.id):
+        _wait(cursor, until=NEVER)
+        return ()
     in_hand = stopping.in_hand(claim, step=cursor.step.id) if claim.was_lost else ()
     if stopping.end_items(claim.run_id, step=cursor.step.id, unknown=in_hand, now=at):
         return frontier.end_in_transaction(_end(cursor, state=StepState.CANCELLED, at=at))

@@ -102,10 +102,12 @@ def insert_steps(cursor: Cursor, *, rows: Sequence[StepRow]) -> None:
 def lock(cursor: Cursor) -> bool:
     """This will lock the run and tell whether the activation is still this worker's; needs a transaction."""
     runs = Run.objects.select_for_update().filter(id=cursor.claim.run_id, state=RunState.RUNNING)
-    run = next(iter(runs.values_list("ending", "is_undoing", "error")), None)
+    run = next(iter(runs.values_list("ending", "is_undoing", "error", "is_awaited")), None)
     if run is None:
         return False
-    ending, is_undoing, error = run
+    ending, is_undoing, error, is_awaited = run
+    if is_awaited != cursor.claim.is_awaited:
+        cursor.claim = replace(cursor.claim, is_awaited=is_awaited)
     if ending or cursor.claim.ending:
         cursor.learn_ending(ending=ending, is_undoing=is_undoing, error=error)
     # Locked too: nobody may claim it, because its lease has run out, while its end is being committed.

@@ -8,9 +8,11 @@ from django.db.models.functions import Now
 from workflows import statements
 from workflows.core.states import ActivationState, ItemState, WaitReason
 from workflows.execution import dead_letters
-from workflows.execution.cursor import Cursor
+from workflows.execution.cursor import ENGINE, Cursor
 from workflows.execution.dead_letters import Death
 from workflows.models import Activation, Fanout, Item
+from workflows.operations import subjects
+from workflows.operations.subjects import Cause
 
 
 def bury(cursor: Cursor, deaths: Sequence[Death]) -> None:
@@ -44,6 +46,16 @@ def _stop(cursor: Cursor, *, fanout: Fanout, at: Death) -> None:
     items = Item.objects.filter(untouched | asleep | in_hand | retried, run_id=claim.run_id, step=cursor.step.id)
     items.update(state=ItemState.CANCELLED, due_at=None, slot=None, ended_at=at.at)
     Fanout.objects.filter(run_id=claim.run_id, step=cursor.step.id).update(next_index=fanout.total)
+    if cursor.step.uses in cursor.program.subjects:
+        subjects.close_step(
+            cursor.step.uses,
+            run_id=claim.run_id,
+            step=cursor.step.id,
+            index=None,
+            cause=Cause.STEP_STOPPED,
+            actor=ENGINE,
+            now=at.at,
+        )
     pullers = Activation.objects.filter(run_id=claim.run_id, segment=claim.segment)
     if pullers.filter(state=ActivationState.WAITING, wait_reason=WaitReason.ITEMS).update(due_at=Now()):
         statements.run("notify", {})

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
-from workflows.core import timers
+from workflows.core import subworkflow, timers
 from workflows.core.definition import JsonObject
 from workflows.core.outcome import Failed, Parked
 from workflows.core.waiting_kinds import Stay
+from workflows.operations import children
 
 Look = Callable[[Stay], JsonObject | Failed | Parked]
 LOOKS: Mapping[str, Look] = {
     "wait": timers.wait,
+    subworkflow.USES: children.look,
 }
 """How each kind looks, by its `uses`. A look may be repeated at any time: it changes only rows of its own kind."""
 

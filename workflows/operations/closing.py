@@ -20,7 +20,7 @@ from workflows.core.definition import JsonObject, JsonValue
 from workflows.core.progress import Advance, Entry
 from workflows.core.states import RunState, StepState
 from workflows.models import Activation, Run, Step
-from workflows.operations import slots, subjects, trials
+from workflows.operations import child_ends, slots, subjects, trials
 from workflows.operations.incidents import ENGINE
 from workflows.operations.subjects import Cause
 from workflows.plans import Program
@@ -38,7 +38,10 @@ _STEP_EVENTS: Mapping[StepState, EventKind] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaving:
-    """A run on its way to its end: as what, why, and whether what it did is undone before."""
+    """A run on its way to its end: as what, why, and whether what it did is undone before.
+
+    `is_awaited`: a step of another run may wait for its end.
+    """
 
     run_id: UUID
     program: Program
@@ -50,6 +53,7 @@ class Leaving:
     ending: RunState
     error: JsonObject | None
     is_undoing: bool
+    is_awaited: bool
 
     def event(self, kind: EventKind, *, actor: Actor, at: datetime, **payload: object) -> Event:
         """This will state something that happened to the run."""
@@ -84,6 +88,7 @@ def leaving(run: Run, *, program: Program, ending: RunState, error: JsonObject |
         ending=ending,
         error=error,
         is_undoing=is_undoing,
+        is_awaited=run.is_awaited,
     )
 
 
@@ -218,6 +223,8 @@ def end(
         trials.succeed_run(run_id=run.run_id, at=at)
     if not has_stopped:
         close_subjects(run, actor=actor, at=at)
+    if run.is_awaited:
+        child_ends.tell_parents(run.run_id, state=state, round_=run.round)
     return slots.leave(run.run_id, is_patient=not has_stopped) if run.program.takes_slots else ()
 
 

@@ -126,9 +126,9 @@ def stop(
     told: dict[str, object] = {"reason": error["message"], "stopped_steps": list(stopped.steps)}
     until = now + timedelta(seconds=grace_s) if stopped.going else None
     freed: Collection[UUID] = ()
-    if stopped.going or (has_begun and _owes(leaving)):
-        closing.enter(leaving, actor=actor, at=now, until=until, told={**told, "going_steps": sorted(stopped.going)})
-        freed = _go_on(leaving, active=stopped.going, actor=actor, now=now)
+    if stopped.active or (has_begun and _owes(leaving)):
+        closing.enter(leaving, actor=actor, at=now, until=until, told={**told, "going_steps": sorted(stopped.active)})
+        freed = _go_on(leaving, active=stopped.active, actor=actor, now=now)
     else:
         freed = closing.end(leaving, state=state, actor=actor, at=now, has_stopped=True, told=told)
     if state is RunState.CANCELLED:
@@ -157,9 +157,9 @@ def _end_grace(run: Run, *, now: datetime) -> Collection[UUID]:
     program = plans.program_of(run.version_id)
     leaving = closing.resumed(run, program=program)
     closing.close_subjects(leaving, actor=ENGINE, at=now)
-    stopping.stop(run.id, plan=program.plan, notice=Notice.NONE, now=now)
+    stopped = stopping.stop(run.id, plan=program.plan, notice=Notice.NONE, now=now)
     Run.objects.filter(id=run.id).update(deadline_at=None)
-    return _go_on(leaving, active=(), actor=ENGINE, now=now)
+    return _go_on(leaving, active=stopped.active, actor=ENGINE, now=now)
 
 
 def _force(run: Run, *, error: JsonObject, actor: Actor, now: datetime) -> None:
@@ -171,7 +171,7 @@ def _force(run: Run, *, error: JsonObject, actor: Actor, now: datetime) -> None:
         is_undoing = program.plan.definition.cancel.is_undoing
         leaving = closing.leaving(run, program=program, ending=RunState.CANCELLED, error=error, is_undoing=is_undoing)
     closing.close_subjects(leaving, actor=actor, at=now)
-    stopped = stopping.stop(run.id, plan=program.plan, notice=Notice.NONE, now=now)
+    stopped = stopping.stop(run.id, plan=program.plan, notice=Notice.NONE, now=now, is_forced=True)
     if leaving.ending is RunState.CANCELLED:
         _give_up_trials(run, now=now)
     freed = closing.end(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from django.db import transaction
 
@@ -35,7 +36,7 @@ def requeue_dead_letter(
         state = RunState(run.state)
         if state not in (RunState.RUNNING, RunState.FAILED):
             raise RunEnded(run_id=run.id, state=run.state)
-        if not letter.step and letter.kind != _DEADLINE:
+        if not is_requeueable(letter):
             raise NotRequeueable(letter.id)
         program = plans.program_of(run.version_id)
         is_closing = _is_closing(letter, run=run, program=program)
@@ -60,6 +61,17 @@ def requeue_dead_letter(
         waiting.requeue(comeback, was_ended=state is not RunState.RUNNING)
         statements.run("notify", {})
     return letter
+
+
+def is_requeueable(letter: DeadLetter) -> bool:
+    """This will tell whether there is something to try again; of a run that failed by itself, only its deadline."""
+    return bool(letter.step) or letter.kind == _DEADLINE
+
+
+def is_undone(run_id: UUID, *, program: Program) -> bool:
+    """This will tell whether something a run did was taken back: nothing goes on from there."""
+    undos = [undo.id for undo in program.plan.undo_of.values()]
+    return bool(undos) and Step.objects.filter(run_id=run_id, step__in=undos).exists()
 
 
 def discard_dead_letter(*, dead_letter_id: int, actor: Actor, now: datetime, reason: str) -> DeadLetter:
@@ -103,8 +115,7 @@ def _is_closing(letter: DeadLetter, *, run: Run, program: Program) -> bool:
         return True
     if run.state == RunState.RUNNING and run.ending:
         raise StillEnding(dead_letter_id=letter.id, run_id=run.id)
-    undos = [undo.id for undo in program.plan.undo_of.values()]
-    if undos and Step.objects.filter(run_id=run.id, step__in=undos).exists():
+    if is_undone(run.id, program=program):
         raise RunUndone(dead_letter_id=letter.id, run_id=run.id)
     return False
 

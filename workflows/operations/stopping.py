@@ -19,7 +19,7 @@ from workflows.core.outcome import LOST
 from workflows.core.plan import Plan
 from workflows.core.states import ActivationState, ItemState, Notice, StepState
 from workflows.models import Activation, Item, Step
-from workflows.operations import limits
+from workflows.operations import child_ends, limits
 from workflows.store import Claim
 
 UNKNOWN: JsonObject = {"kind": LOST.kind.value, "message": LOST.message}
@@ -29,30 +29,43 @@ _UNENDED = (ItemState.READY, ItemState.RUNNING, ItemState.WAITING)
 
 @dataclass(frozen=True, slots=True)
 class Stopped:
-    """The steps that were stopped, and those whose workers may still end them."""
+    """The steps that were stopped, those whose workers may still end them, and those that wait for runs they began."""
 
     steps: Sequence[str]
     going: Set[str]
+    staying: Set[str]
+
+    @property
+    def active(self) -> Set[str]:
+        """This will give the steps that have not ended yet."""
+        return self.going | self.staying
 
 
-def stop(run_id: UUID, *, plan: Plan, notice: Notice, now: datetime, skips: bool = False) -> Stopped:
+def stop(
+    run_id: UUID, *, plan: Plan, notice: Notice, now: datetime, skips: bool = False, is_forced: bool = False
+) -> Stopped:
     """This will stop the activations of a run; those in a worker's hands go on if there is a `notice` for them.
+
+    What waits for a run that is cancelled with this one waits for its end, unless it `is_forced`.
     `skips`: a step that has not begun is left without an end, for the caller to skip it.
 
     Raises OperationalError when somebody is committing a result at this moment.
     """
     activations = list(Activation.objects.select_for_update(nowait=True).filter(run_id=run_id).order_by("id"))
     going = [one for one in activations if notice and one.state == ActivationState.LEASED]
-    gone = [one for one in activations if one not in going]
-    going_steps = {plan.segments[one.segment].steps[one.position] for one in going}
+    runs = {} if is_forced else child_ends.awaited(run_id, plan=plan)
+    staying = child_ends.keep([one for one in activations if one not in going], plan=plan, runs=runs)
+    gone = [one for one in activations if one not in going and one not in staying]
+    staying_steps = _steps_at(staying, plan=plan)
+    going_steps = _steps_at(going, plan=plan)
     begun = [one for one in gone if one.step_started_at is not None or not skips]
-    stopped = _end_steps(run_id, plan=plan, activations=begun, going=going_steps, now=now)
+    stopped = _end_steps(run_id, plan=plan, activations=begun, going=going_steps | staying_steps, now=now)
     Activation.objects.filter(id__in=[one.id for one in gone]).delete()
     Activation.objects.filter(id__in=[one.id for one in going]).update(notice=notice)
     freed = sorted({limit for step in stopped for limit in plan.graph.steps[step].limits})
     if freed:
         transaction.on_commit(partial(limits.wake, freed))
-    return Stopped(stopped, going_steps)
+    return Stopped(stopped, going_steps, staying_steps)
 
 
 def end_items(run_id: UUID, *, step: str, unknown: Collection[int], now: datetime) -> int:
@@ -74,6 +87,10 @@ def in_hand(puller: Activation | Claim, *, step: str) -> Sequence[int]:
         slot=puller.slot,
     )
     return [item.index for item in held[:1]]
+
+
+def _steps_at(activations: Sequence[Activation], *, plan: Plan) -> Set[str]:
+    return {plan.segments[one.segment].steps[one.position] for one in activations}
 
 
 def _end_steps(

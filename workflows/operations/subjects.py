@@ -20,6 +20,7 @@ class Cause(StrEnum):
     RUN_ENDED = "run_ended"
     RUN_CANCELLED = "run_cancelled"
     STEP_REVIVED = "step_revived"
+    STEP_STOPPED = "step_stopped"
     TIMED_OUT = "timed_out"
 
 

@@ -1,4 +1,4 @@
-"""The parts of a run over HTTP: steps, items, attempts, audit events; all of it is only read."""
+"""The parts of a run over HTTP: steps, items, runs it started, attempts, audit events; all of it is only read."""
 
 from uuid import UUID
 
@@ -7,9 +7,10 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from audit import queries as audit
-from workflows import inspection, queries
+from workflows import child_queries, inspection, queries
 from workflows.api.answers import problems
 from workflows.api.base import ApiViewSet
+from workflows.api.child_serializers import ChildSerializer
 from workflows.api.pagination import ByIndex, OldestFirst
 from workflows.api.serializers import (
     AttemptSerializer,
@@ -17,7 +18,7 @@ from workflows.api.serializers import (
     ItemSerializer,
     StepListSerializer,
 )
-from workflows.models import Attempt, Item, Run
+from workflows.models import Attempt, ChildRun, Item, Run
 
 
 class StepViewSet(ApiViewSet):
@@ -46,6 +47,20 @@ class ItemViewSet(ApiViewSet):
         """List the items of a `for_each` in their order."""
         queries.get_run(run_id=run_id)
         return self.page_of(Item.objects.filter(run_id=run_id, step=step))
+
+
+class ChildViewSet(ApiViewSet):
+    """Runs that the steps of a run have started."""
+
+    serializer_class = ChildSerializer
+    pagination_class = OldestFirst
+    queryset = ChildRun.objects.none()
+
+    @extend_schema(responses={200: ChildSerializer(many=True), **problems(404)})
+    def list(self, _request: Request, run_id: UUID) -> Response:
+        """List the runs that the steps of a run have started (`uses: workflow`), in the order of their start."""
+        queries.get_run(run_id=run_id)
+        return self.page_of(child_queries.children_of(run_id))
 
 
 class AttemptViewSet(ApiViewSet):
