@@ -1,7 +1,8 @@
 """Readings of the audit trail; they never write and never hold more than they are asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from django.db import connection
 from django.db.models import QuerySet
 
 from audit.models import AuditEvent
@@ -28,3 +29,21 @@ def walk(*, after_id: int = 0, size: int = 1000) -> Iterator[AuditEvent]:
     while events := list(page(after_id=after_id, limit=size)):
         yield from events
         after_id = events[-1].id
+
+
+_UNGUARDED = """
+select part.relname from pg_class as part
+where (part.oid = 'audit_event'::regclass
+       or part.oid in (select inhrelid from pg_inherits where inhparent = 'audit_event'::regclass))
+  and not exists (
+      select from pg_trigger join pg_proc on pg_proc.oid = tgfoid
+      where tgrelid = part.oid and proname = 'audit_refuse_change' and tgenabled in ('O', 'A'))
+order by part.relname
+"""
+
+
+def unguarded_tables() -> Sequence[str]:
+    """This will name the tables of the trail that no trigger keeps from being changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(_UNGUARDED)
+        return [name for (name,) in cursor.fetchall()]

@@ -1,10 +1,12 @@
 """Readings of connections; a row may be a few seconds old, a secret never is."""
 
 import time
+from collections.abc import Sequence
 
 from django.db.models import QuerySet
 
-from integrations import credentials
+from integrations import credentials, gate
+from integrations.breaker import BreakerState
 from integrations.connections import ConnectionSpec
 from integrations.contract import ConnectionSettings
 from integrations.errors import UnknownConnection
@@ -62,6 +64,12 @@ def notifications(*, state: str = "", about: str = "") -> QuerySet[Notification]
 def dead_notifications() -> int:
     """This will count the notifications that were given up, to a hundred."""
     return notifications(state=NotificationState.DEAD).order_by()[:_COUNTED].count()
+
+
+def breakers_open() -> Sequence[str]:
+    """This will name the connections whose calls a circuit breaker holds back now; none when Redis is away."""
+    names = Connection.objects.order_by("name").values_list("name", flat=True)
+    return [name for name in names if gate.state_of(name) is not BreakerState.CLOSED]
 
 
 def forget_connections() -> None:

@@ -22,6 +22,23 @@ _CLIENT: Mapping[str, Any] = {  # Any: psycopg's options have many types
 _SERVER = "-c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=3 -c statement_timeout=3000"
 
 
+_HELD = """
+select exists (
+    select from pg_locks
+    where locktype = 'advisory' and classid = 0 and objid = %s and objsubid = 1 and granted
+      and database = (select oid from pg_database where datname = current_database())
+)
+"""
+
+
+def is_led() -> bool:
+    """This will tell whether any scheduler leads."""
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, [_KEY])
+        (found,) = cursor.fetchone()
+    return bool(found)
+
+
 class Leadership:
     """The lock, if this process has it."""
 

@@ -14,6 +14,7 @@ from automation.management import (
     calendars,
     comparisons,
     dead_letters,
+    doctor,
     incidents,
     limits,
     notifications,
@@ -47,6 +48,7 @@ _GROUPS = (
     retention,
     tokens,
     trail,
+    doctor,
     scheduler,
     worker,
 )
