@@ -34,6 +34,7 @@ from workflows.flow_options import (
     Retry,
     Singleton,
     Throttle,
+    Timeout,
 )
 from workflows.hints import schema_of
 
@@ -96,7 +97,7 @@ class StepOptions(TypedDict, total=False):
     limits: Sequence[str]
     queue: str
     retry: Retry
-    timeout: Length
+    timeout: Length | Timeout
     undo: JsonObject
     undo_when: Literal["completed", "attempted"]
 
@@ -107,7 +108,7 @@ class UndoOptions(TypedDict, total=False):
     connection: str
     queue: str
     retry: Retry
-    timeout: Length
+    timeout: Length | Timeout
 
 
 class StepTwice(ValueError):

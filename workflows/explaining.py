@@ -26,7 +26,7 @@ class Reason:
     """Why a run is not further on at one step.
 
     `until` is when the engine acts by itself, if it is known. `ahead` names who or what comes first; `position` counts
-    from 1 in a line. `count` says how many pullers of a `for_each` wait alike.
+    from 1 in a line. `count` says how many pullers of a `for_each` wait alike. At `fails_at` the step fails by itself.
     """
 
     step: str
@@ -42,6 +42,7 @@ class Reason:
     position: int | None = None
     ahead: Sequence[str] = ()
     count: int = 1
+    fails_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,12 +102,13 @@ def _reason(run: Run, *, waits: Sequence[Wait]) -> Reason:
         since=min(one.since for one in waits),
         until=min(untils) if untils and wait.reason is not WaitReason.WORKER else None,
         says=words.says,
-        ends_when=words.ends_when,
+        ends_when=words.ends_when if wait.fate is None else f"{words.ends_when}; {wait.fate.words}",
         attempt=wait.attempt,
         is_running=wait.is_running,
         position=position,
         ahead=ahead,
         count=len(waits),
+        fails_at=wait.fails_at,
     )
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "Schedule",
     "Singleton",
     "Throttle",
+    "Timeout",
 ]
 
 Length: TypeAlias = str | int | float
@@ -145,12 +146,20 @@ class Cancel(TypedDict, total=False):
     undo: bool
 
 
+class Timeout(TypedDict, total=False):
+    """The times of a step, apart; see the definition format."""
+
+    start_to_close: Length
+    schedule_to_start: Length
+    schedule_to_close: Length
+
+
 class Defaults(TypedDict, total=False):
     """Values for every step that does not say otherwise."""
 
     queue: str
     retry: Retry
-    timeout: Length
+    timeout: Length | Timeout
 
 
 class Fairness(TypedDict, total=False):

@@ -41,13 +41,16 @@ with current as materialized (
 ), activation as (
     insert into workflows_activation (
         run_id, version_id, segment, slot, position, range_start, range_end, attempt, round, state, wait_reason,
-        wait_object, due_at, owner, epoch, lane, priority, fairness_key, fairness_weight, dispatches, created_at)
+        wait_object, due_at, owner, epoch, lane, priority, fairness_key, fairness_weight, dispatches, created_at,
+        latest_start_at, latest_end_at)
     select item.id, item.version_id, entry.segment, 0, entry.position, 0, 0, 1, 0,
         case when item.start_at is null then 'ready' else 'waiting' end,
         case when item.start_at is null then 'worker' else 'delayed' end,
         '', coalesce(item.start_at, now()), '', 0, entry.lane, item.priority, item.fairness_key, item.fairness_weight,
-        0, item.created_at
-    from jsonb_to_recordset(%(entries)s::jsonb) as entry(run_id uuid, segment smallint, position smallint, lane text)
+        0, item.created_at, coalesce(item.start_at, now()) + make_interval(secs => entry.to_start_s),
+        coalesce(item.start_at, now()) + make_interval(secs => entry.to_close_s)
+    from jsonb_to_recordset(%(entries)s::jsonb) as entry(
+        run_id uuid, segment smallint, position smallint, lane text, to_start_s float8, to_close_s float8)
     join item on item.id = entry.run_id
     join run on run.id = item.id
 )

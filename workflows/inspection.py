@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db.models import Count
 
 from workflows import capacity, pause_store, pauses, places, plans
+from workflows.core.allowances import Fate, Latest, fate
 from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.outcome import NEVER
 from workflows.core.pausing import PauseRule
@@ -34,7 +35,7 @@ class Wait:
     `object_kind` and `object_name` name what it waits for: a lane whose workers are busy, the worker that has
     it, the next attempt, the time it was to start at, other items, or the key of a rule. After `due_at` the engine
     acts by itself (None: it never does). `place` says more about a run that has not been let in yet, `line` about a
-    step in the line of a limit, `pause` about what somebody has paused.
+    step in the line of a limit, `pause` about what somebody has paused, `fate` about when the step fails by itself.
     """
 
     step: str
@@ -50,6 +51,12 @@ class Wait:
     place: Place | None = None
     line: capacity.Place | None = None
     pause: PauseRule | None = None
+    fate: Fate | None = None
+
+    @property
+    def fails_at(self) -> datetime | None:
+        """This will give when the step fails by itself."""
+        return None if self.fate is None else self.fate.at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,7 +182,14 @@ def _wait(
         dispatches=activation.dispatches,
         place=place if reason.is_gate else None,
         line=line,
+        fate=fate_of(activation),
     )
+
+
+def fate_of(activation: Activation) -> Fate | None:
+    """This will say when the step of an activation fails by itself, if it does."""
+    has_begun = activation.state == ActivationState.LEASED or activation.attempt > 1 or activation.begun_at is not None
+    return fate(Latest(start_at=activation.latest_start_at, end_at=activation.latest_end_at), has_begun=has_begun)
 
 
 def _paused(wait: Wait, *, rule: PauseRule | None) -> Wait:
@@ -183,7 +197,9 @@ def _paused(wait: Wait, *, rule: PauseRule | None) -> Wait:
     if rule is None:
         return wait
     reason = WaitReason.PAUSED
-    return replace(wait, reason=reason, object_kind=OBJECT_KINDS[reason], object_name=rule.key, due_at=None, pause=rule)
+    return replace(
+        wait, reason=reason, object_kind=OBJECT_KINDS[reason], object_name=rule.key, due_at=None, pause=rule, fate=None
+    )
 
 
 def _object(activation: Activation, *, reason: WaitReason, step: StepDefinition, items: Mapping[str, int]) -> str:

@@ -183,6 +183,8 @@ class Activation(models.Model):
     previous_delay_s = models.FloatField(null=True)
     first_attempt_at = models.DateTimeField(null=True)
     step_started_at = models.DateTimeField(null=True)
+    latest_start_at = models.DateTimeField(null=True, help_text="Its step fails when it has not begun by then.")
+    latest_end_at = models.DateTimeField(null=True, help_text="Its step fails when it has not ended by then.")
     notice = models.SmallIntegerField(default=0, db_default=0, help_text="1: nothing comes after its step; 2: stop it.")
     created_at = models.DateTimeField()
 
@@ -199,6 +201,12 @@ class Activation(models.Model):
                 name="activation_line",
             ),
             models.Index(fields=("wait_object", "id"), condition=Q(wait_reason="paused"), name="activation_paused"),
+            models.Index(
+                fields=("latest_start_at",), condition=Q(latest_start_at__isnull=False), name="activation_latest_start"
+            ),
+            models.Index(
+                fields=("latest_end_at",), condition=Q(latest_end_at__isnull=False), name="activation_latest_end"
+            ),
         ]
 
     def __str__(self) -> str:

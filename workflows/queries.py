@@ -9,13 +9,14 @@ from django.db.models import Count, QuerySet
 
 from workflows import pauses
 from workflows.core import tolerance
+from workflows.core.allowances import Latest
 from workflows.core.closing import Past
 from workflows.core.definition import JsonValue
 from workflows.core.plan import Plan
 from workflows.core.states import FailureKind, RunState, StepState
 from workflows.core.switching import chosen_of
 from workflows.errors import UnknownDeadLetter, UnknownRun, UnknownVersion, UnknownWorkflow
-from workflows.models import DeadLetter, Item, Run, Step, Workflow, WorkflowVersion
+from workflows.models import Activation, DeadLetter, Item, Run, Step, Workflow, WorkflowVersion
 
 
 def step_states(*, run_id: UUID) -> dict[str, StepState]:
@@ -30,6 +31,12 @@ def choices_of(*, run_id: UUID, plan: Plan) -> dict[str, frozenset[str]]:
         return {}
     ended = Step.objects.filter(run_id=run_id, step__in=list(plan.switches), state=StepState.SUCCEEDED)
     return {step: chosen_of(output) for step, output in ended.values_list("step", "output")}
+
+
+def latest_of(activation_id: int) -> Latest:
+    """This will say until when the step of an activation must have begun and ended."""
+    row = Activation.objects.filter(id=activation_id).values_list("latest_start_at", "latest_end_at").first()
+    return Latest() if row is None else Latest(start_at=row[0], end_at=row[1])
 
 
 def past_of(*, run_id: UUID) -> dict[str, Past]:

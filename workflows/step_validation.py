@@ -22,6 +22,7 @@ from workflows.expressions import (
     compile_value,
 )
 from workflows.schema import Schema
+from workflows.timeout_validation import misplaced_timeouts, timeout_problems
 
 BUILT_IN_USES: Mapping[str, JsonObject] = {
     "python": {
@@ -74,6 +75,7 @@ def step_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> I
     yield from _repetition_problems(step, at=at, scope=replace(inner, has_output=True))
     yield from _switch_problems(step, at=at, surroundings=surroundings)
     yield from duration_problems(step, at=at)
+    yield from misplaced_timeouts(step, at=at, has_item="for_each" in step)
     if step.get("uses") == RETURN and "for_each" in step:
         yield Problem(path_to(at, "for_each"), "`return` ends the run once: it has no items", "take it out")
     yield from _limit_problems(step, at=path_to(at, "limits"), known=surroundings.limits)
@@ -84,6 +86,7 @@ def undo_problems(undo: JsonObject, *, at: str, has_item: bool, surroundings: Su
     yield from _use_problems(undo, at=at, surroundings=surroundings)
     yield from template_problems(undo.get("with"), at=path_to(at, "with"), scope=surroundings.scope(has_item=has_item))
     yield from duration_problems(undo, at=at)
+    yield from misplaced_timeouts(undo, at=at, has_item=has_item)
 
 
 def template_problems(value: JsonValue, *, at: str, scope: Scope) -> Iterator[Problem]:
@@ -100,7 +103,7 @@ def template_problems(value: JsonValue, *, at: str, scope: Scope) -> Iterator[Pr
 
 def duration_problems(holder: JsonObject, *, at: str) -> Iterator[Problem]:
     """This will judge `timeout` and the lengths inside `retry` of a step, or of `defaults`."""
-    yield from length_problems(holder, key="timeout", at=at, is_nothing_allowed=False)
+    yield from timeout_problems(holder, at=at)
     retry = holder.get("retry")
     if not isinstance(retry, Mapping):
         return

@@ -13,6 +13,7 @@ import orjson
 
 from audit.events import EncodedEvent
 from workflows import statements
+from workflows.core.allowances import EntryTimes
 from workflows.core.definition import JsonValue
 from workflows.core.states import WaitReason
 
@@ -125,8 +126,8 @@ class RunRow(TypedDict):
     event: EncodedEvent
 
 
-class EntryRow(TypedDict):
-    """A first activation of a run."""
+class EntryRow(EntryTimes):
+    """A first activation of a run. Where it may not wait for ever: how long until it must have begun, and ended."""
 
     run_id: str
     segment: int

@@ -12,7 +12,8 @@ from uuid import UUID
 from django.db.models import Count, F, QuerySet, TextField
 from django.db.models.functions import Cast, Left
 
-from workflows import capacity, pause_store, pauses, places
+from workflows import capacity, inspection, pause_store, pauses, places
+from workflows.core.allowances import Fate
 from workflows.core.building import restore_definition
 from workflows.core.definition import JsonObject, StepDefinition
 from workflows.core.pausing import PauseRule
@@ -64,6 +65,7 @@ class Wait:
     place: Place | None = None
     line: capacity.Place | None = None
     pause: PauseRule | None = None
+    fate: Fate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +200,7 @@ def _waits(run: Run, *, plan: Plan) -> Sequence[Wait]:
             place=place,
             line=lines.get(row.id),
             pause=paused.get(row.id),
+            fate=inspection.fate_of(row),
         )
         for row in rows
     ]

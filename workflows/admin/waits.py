@@ -39,7 +39,8 @@ def sentences(story: Story, *, now: datetime) -> Sequence[Sentence]:
 def _ends_when(waits: Sequence[Wait]) -> str:
     wait = _first(waits)
     name = {WaitReason.WORKER: wait.lane, WaitReason.RUNNING: wait.owner}.get(wait.reason, wait.object)
-    return WORDS[wait.reason].about(name or "this workflow").ends_when
+    told = WORDS[wait.reason].about(name or "this workflow").ends_when
+    return told if wait.fate is None or wait.pause is not None else f"{told}; {wait.fate.words}"
 
 
 def _first(waits: Sequence[Wait]) -> Wait:

@@ -26,6 +26,7 @@ class ReasonSerializer(serializers.Serializer[Any]):
     position = serializers.IntegerField(allow_null=True, help_text="The place in a line, from 1.")
     ahead = serializers.ListField(child=serializers.CharField(), help_text="Who or what comes first.")
     count = serializers.IntegerField(help_text="How many pullers of a `for_each` wait alike.")
+    fails_at = serializers.DateTimeField(allow_null=True, help_text="When the step fails by itself (`timeout`).")
 
 
 class BehindSerializer(serializers.Serializer[Any]):

@@ -210,6 +210,7 @@ class WaitSerializer(serializers.Serializer[Any]):
     attempt = serializers.IntegerField()
     place = PlaceSerializer(allow_null=True, help_text="Where a run waits to be let in.")
     line = LineSerializer(allow_null=True, help_text="Where a limit is waited for.")
+    fails_at = serializers.DateTimeField(allow_null=True, help_text="When the step fails by itself (`timeout`).")
 
 
 class ParentSerializer(serializers.Serializer[Any]):

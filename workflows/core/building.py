@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from workflows.core.allowances import START_TO_CLOSE, allowance_of, parse_timeouts
 from workflows.core.definition import (
     CancelPolicy,
     Definition,
@@ -72,7 +73,8 @@ def needs_of(value: object) -> tuple[str, ...]:
 
 def _step(step_id: str, step: _Checked, *, defaults: _Checked) -> StepDefinition:
     standard = StepDefinition(id=step_id, uses=step["uses"])
-    condition, timeout = step.get("if"), step.get("timeout", defaults.get("timeout"))
+    condition = step.get("if")
+    timeouts = {**parse_timeouts(defaults.get("timeout")), **parse_timeouts(step.get("timeout"))}
     return StepDefinition(
         id=step_id,
         uses=step["uses"],
@@ -88,20 +90,22 @@ def _step(step_id: str, step: _Checked, *, defaults: _Checked) -> StepDefinition
         limits=tuple(step.get("limits", ())),
         queue=step.get("queue", defaults.get("queue", standard.queue)),
         retry=_retry({**defaults.get("retry", {}), **step.get("retry", {})}),
-        timeout_s=standard.timeout_s if timeout is None else parse_duration(timeout),
+        timeout_s=timeouts.get(START_TO_CLOSE, standard.timeout_s),
+        allowance=allowance_of(timeouts, has_items="for_each" in step),
     )
 
 
 def _undo(step_id: str, step: _Checked, *, defaults: _Checked) -> StepDefinition:
     """Items are undone one at a time: which there are is known when it comes to it."""
     undo: _Checked = step["undo"]
-    document = {"queue": step["queue"], **undo} if "queue" in step else undo
+    document = {**({"queue": step["queue"]} if "queue" in step else {}), **undo}
+    if "for_each" in step:
+        document["for_each"] = []
     return replace(
         _step(undo_id(step_id), document, defaults=defaults),
         phase=Phase.UNDO,
         undoes=step_id,
         undo_when=UndoWhen(step.get("undo_when", UndoWhen.COMPLETED)),
-        for_each=[] if "for_each" in step else None,
     )
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TypeAlias
 
+from workflows.core.allowances import UNBOUNDED, Allowance
 from workflows.core.flow_control import FlowControl
 from workflows.core.repetition import Repetition
 from workflows.core.states import FailureKind, JoinRule, Phase, UndoWhen
@@ -48,6 +49,7 @@ class StepDefinition:
     `inputs` is the document's `with`, templates unevaluated. `condition` (`if`) and `for_each` are CEL
     sources without the `${{ }}`, or for `for_each` also a literal list. An undo is a step of its own, in its
     own phase: `undoes` names the step whose effects it takes back, `undo_when` says after which of its ends.
+    `timeout_s` is the time of one attempt; the other times are in `allowance`.
     """
 
     id: str
@@ -65,6 +67,7 @@ class StepDefinition:
     queue: str = "default"
     retry: RetryPolicy = RetryPolicy()
     timeout_s: float = 300.0
+    allowance: Allowance = UNBOUNDED
     phase: Phase = Phase.MAIN
     undoes: str | None = None
     undo_when: UndoWhen = UndoWhen.COMPLETED

@@ -2,8 +2,9 @@
 
 A segment is a straight piece of the graph: consecutive steps with no fork or join between them, on one lane.
 A `for_each` step is a segment of its own, worked on by up to `parallel` pullers. So is a step with `limits`: its
-slots are taken when it begins and free when it ends, whatever stands before and behind it. A `switch` ends its segment:
-what stands behind it depends on what it chose.
+slots are taken when it begins and free when it ends, whatever stands before and behind it. And so is one whose time
+runs from the moment it is ready: that moment is its activation's. A `switch` ends its segment: what stands behind it
+depends on what it chose.
 """
 
 import hashlib
@@ -139,7 +140,8 @@ def compile_plan(definition: Definition) -> Plan:
     """This will cut the definition into the longest straight segments.
 
     A step continues the segment of the step before it when each is the other's only neighbour on that side,
-    both run on the same lane, neither is a `for_each` or has limits, and the first is no `switch`.
+    both run on the same lane, neither stands alone (`for_each`, `limits`, times from when it is ready), and the first
+    is no `switch`.
     """
     graph = Graph(definition.all_steps)
     pieces: list[list[str]] = []
@@ -182,7 +184,7 @@ def _continues(*, graph: Graph, before: str, step_id: str) -> bool:
 
 
 def _stands_alone(step: StepDefinition) -> bool:
-    return step.for_each is not None or bool(step.limits)
+    return step.for_each is not None or bool(step.limits) or step.allowance.is_scheduled
 
 
 def _document(segment: Segment) -> SegmentDocument:

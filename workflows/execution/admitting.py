@@ -5,7 +5,7 @@ from datetime import datetime
 
 from workflows import plans
 from workflows.core.waiting_kinds import WAITING_KINDS
-from workflows.execution import fanout, frontier, losses, settlement
+from workflows.execution import fanout, frontier, losses, overruns, pausing, settlement
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.settlement import Ended
 from workflows.store import Claim
@@ -21,6 +21,9 @@ def admit(claim: Claim, *, owner: str, carries: Set[int], now: datetime) -> Sequ
     is_lost = claim.was_lost and cursor.step.uses not in WAITING_KINDS
     if claim.notice and not cursor.segment.is_map:
         return frontier.stop(cursor, failure=losses.loss_of(cursor) if is_lost else None, at=now)
+    which = overruns.judge(cursor, now=now)
+    if which is not None:
+        return () if pausing.put_aside(cursor) else overruns.end(cursor, which=which, now=now)
     if is_lost and not _holds_items(cursor):
         loss = losses.loss_of(cursor)
         if settlement.next_delay_s(cursor, failure=loss, now=now) is None:

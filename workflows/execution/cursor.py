@@ -11,6 +11,7 @@ import orjson
 
 from audit.events import Actor, ActorKind, EncodedEvent, Event, EventKind, encode
 from workflows import queries
+from workflows.core.allowances import ANY_TIME, Latest
 from workflows.core.context import StepContext
 from workflows.core.definition import JsonObject, JsonValue, StepDefinition
 from workflows.core.identity import idempotency_key
@@ -32,7 +33,7 @@ class Cursor:
 
     `context` is what expressions see; `carries` are the segments that the Celery canvas wakes after this one;
     `pause_epoch` says which pauses were in force when its step was given to it.
-    `has_stopped`: its `for_each` begins no other item.
+    `has_stopped`: its `for_each` begins no other item. `latest` says until when its step must have begun and ended.
     """
 
     claim: Claim
@@ -50,6 +51,7 @@ class Cursor:
     pause_epoch: int = 0
     begun_at: datetime | None = None
     has_stopped: bool = False
+    latest: Latest = ANY_TIME
     results: dict[str, dict[str, JsonValue]] = field(default_factory=dict)
 
     @property
@@ -102,6 +104,8 @@ class Cursor:
         timeout_s = self.step.timeout_s
         if self.claim.deadline_at is not None:
             timeout_s = min(timeout_s, (self.claim.deadline_at - now).total_seconds())
+        if self.latest.end_at is not None:
+            timeout_s = min(timeout_s, (self.latest.end_at - now).total_seconds())
         return StepContext(
             idempotency_key=idempotency_key(
                 run=self.claim.run_id,
@@ -197,4 +201,11 @@ def open_cursor(
         pause_epoch=claim.pause_epoch,
         results=results,
         begun_at=claim.begun_at,
+        latest=_latest(claim, program=program),
     )
+
+
+def _latest(claim: Claim, *, program: Program) -> Latest:
+    """Only what has times of its own is asked for them."""
+    step = program.program_at(segment=claim.segment, position=claim.position).step
+    return queries.latest_of(claim.id) if step.allowance.is_scheduled else ANY_TIME

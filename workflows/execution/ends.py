@@ -50,6 +50,7 @@ class StepEnd:
     failure: Failed | None
     follow: Follow
     ended_at: datetime
+    has_begun: bool = True
 
     @property
     def error(self) -> JsonObject | None:
@@ -82,8 +83,8 @@ class StepEnd:
             "state": self.state.value,
             "output": None if self.output_text is None else store.fragment(self.output_text),
             "error": self.error,
-            "attempts": 0 if self.state is StepState.SKIPPED else cursor.attempt,
-            "started_at": (cursor.begun_at or cursor.step_started_at).isoformat(),
+            "attempts": 0 if self.state is StepState.SKIPPED or not self.has_begun else cursor.attempt,
+            "started_at": (cursor.begun_at or cursor.step_started_at).isoformat() if self.has_begun else None,
             "ended_at": ended_at,
         }
         for step, state in self.follow.decided:

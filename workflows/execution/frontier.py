@@ -26,7 +26,7 @@ from workflows.execution import closings, dead_letters, ends
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.ends import StepEnd
 from workflows.models import Activation, PauseEpoch, Run, Step
-from workflows.operations import trials
+from workflows.operations import timings, trials
 from workflows.operations.patience import between_steps
 from workflows.store import StepRow
 
@@ -243,6 +243,7 @@ def _activation(cursor: Cursor, *, entry: Entry, lane: str, at: datetime) -> Act
         fairness_key=claim.fairness_key,
         fairness_weight=claim.fairness_weight,
         created_at=at,
+        **timings.columns(cursor.program.plan.step_at(segment=entry.segment, position=entry.position).allowance),
     )
 
 

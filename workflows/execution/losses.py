@@ -47,13 +47,13 @@ def note_loss(cursor: Cursor, *, now: datetime) -> bool:
 
 def loss_of(cursor: Cursor, *, item: HeldItem | None = None) -> Failed:
     """This will say what is known of the lost attempt, and whether it may be repeated at all."""
-    uses, inputs = cursor.step.uses, _inputs(cursor, item=item)
+    uses, inputs = cursor.step.uses, inputs_of_lost(cursor, item=item)
     repeatable = plans.is_inside(uses) or _is_repeatable(uses, inputs=inputs or cursor.step.inputs)
     return Failed(kind=FailureKind.LOST, message=LOST.message, is_repeatable=repeatable, payload=inputs)
 
 
-def _inputs(cursor: Cursor, *, item: HeldItem | None) -> JsonObject | None:
-    """What the lost attempt was made with, if it came that far."""
+def inputs_of_lost(cursor: Cursor, *, item: HeldItem | None = None) -> JsonObject | None:
+    """This will give what an attempt was, or would have been, made with, if that can be told."""
     try:
         inputs = attempts.inputs_of(cursor, item=item)
     except ExpressionFailed:

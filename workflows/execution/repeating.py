@@ -77,6 +77,7 @@ def put_off(cursor: Cursor, outcome: Repeated, *, at: datetime) -> None:
                 attempt=1,
                 previous_delay_s=None,
                 first_attempt_at=None,
+                latest_start_at=None,
                 due_at=Now() + timedelta(seconds=0 if cursor.claim.ending else outcome.delay_s),
             )
             statements.run("notify", {})

@@ -8,7 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TypeVar, assert_never
 
 from django.db import DataError, transaction
@@ -128,7 +128,7 @@ def next_delay_s(cursor: Cursor, *, failure: Failed, now: datetime) -> float | N
     """This will say after how many seconds the failed step is tried again; None: it is out of attempts."""
     if not failure.is_repeatable:
         return None
-    return retry.next_delay_s(
+    delay_s = retry.next_delay_s(
         cursor.step.retry,
         attempt=cursor.attempt,
         kind=failure.kind,
@@ -137,6 +137,9 @@ def next_delay_s(cursor: Cursor, *, failure: Failed, now: datetime) -> float | N
         requested_s=failure.requested_delay_s,
         dice=random.random,
     )
+    latest_at = cursor.latest.end_at
+    is_too_late = delay_s is not None and latest_at is not None and now + timedelta(seconds=delay_s) >= latest_at
+    return None if is_too_late else delay_s
 
 
 def _step_end(result: Ended) -> StepEnd:

@@ -20,7 +20,7 @@ from workflows.core.definition import JsonObject, JsonValue
 from workflows.core.progress import Advance, Entry
 from workflows.core.states import RunState, StepState
 from workflows.models import Activation, Run, Step
-from workflows.operations import child_ends, slots, subjects, trials
+from workflows.operations import child_ends, slots, subjects, timings, trials
 from workflows.operations.incidents import ENGINE
 from workflows.operations.subjects import Cause
 from workflows.plans import Program
@@ -182,6 +182,7 @@ def activation(run: Leaving, *, entry: Entry, at: datetime) -> Activation:
         fairness_key=run.fairness_key,
         fairness_weight=run.fairness_weight,
         created_at=at,
+        **timings.columns(run.program.plan.step_at(segment=entry.segment, position=entry.position).allowance),
     )
 
 

@@ -68,7 +68,7 @@ def go_on(entrant: Entrant, *, after: int, now: datetime) -> RunState:
         if verdict is not Verdict.ADMIT:
             return RunState.RUNNING if verdict is Verdict.WAIT else RunState.CANCELLED
     if entrant.is_held:
-        slots.release(entrant.run_id)
+        slots.release(entrant.run_id, plan=entrant.program.plan)
         _note(EventKind.RUN_ADMITTED, entrant, now=now)
     return RunState.RUNNING
 

@@ -22,6 +22,7 @@ from workflows.core.pausing import PauseScope, key_of
 from workflows.core.states import RunState
 from workflows.errors import NotPaused, PauseInvalid, RunEnded, UnknownRun, UnknownWorkflow
 from workflows.models import Pause, PauseEpoch, Run, Workflow
+from workflows.operations import timings
 from workflows.operations.incidents import ENGINE
 
 AT_ONCE = 5_000
@@ -113,8 +114,11 @@ def _end_of_ended(run_id: UUID, *, now: datetime) -> None:
 
 
 def _end(row: Pause, *, actor: Actor, now: datetime, reason: str) -> None:
+    ended = pause_store.rule_of(row)
     if row.holds_deadlines:
         _move_deadlines(row, now=now)
+    others = [rule for rule in pause_store.in_force() if rule.key != ended.key]
+    timings.go_on(ended, others=others, now=now)
     event = _event(EventKind.PAUSE_ENDED, pause=row, actor=actor, now=now, reason=reason)
     row.delete()
     PauseEpoch.objects.filter(id=1).update(number=F("number") + 1)

@@ -15,7 +15,7 @@ from django.db.models.functions import Least, Now
 from workflows.core.definition import StepDefinition
 from workflows.core.states import ActivationState, DeadLetterState, FailureKind, ItemState, Phase, StepState, WaitReason
 from workflows.models import Activation, DeadLetter, Fanout, Item, Run, Step
-from workflows.operations import subjects
+from workflows.operations import subjects, timings
 from workflows.operations.incidents import ENGINE
 from workflows.operations.subjects import Cause
 from workflows.plans import Program
@@ -63,6 +63,7 @@ class Comeback:
             fairness_key=self.run.fairness_key,
             fairness_weight=self.run.fairness_weight,
             created_at=self.now,
+            **timings.columns(self.program.plan.graph.steps[step].allowance, delay_s=self.delay_s),
         )
 
     @property

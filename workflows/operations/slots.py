@@ -17,9 +17,11 @@ from audit.events import Actor, ActorKind, Event, EventKind
 from workflows import gate_store, plans, statements
 from workflows.core.admission import free_number, next_in_line
 from workflows.core.flow_control import GateKind
+from workflows.core.plan import Plan
 from workflows.core.states import ActivationState, WaitReason
 from workflows.gate_models import Gate, RunSlot
 from workflows.models import Activation, Run
+from workflows.operations import timings
 from workflows.plans import Program
 from workflows.store import GATES
 
@@ -64,7 +66,7 @@ def hand_on(gate_ids: Collection[UUID], *, now: datetime) -> None:
 def hold_back(run_id: UUID, *, reason: WaitReason, about: str, due_at: datetime | Combinable) -> None:
     """This will keep a run from its workers until `due_at`, when the scheduler looks at it again."""
     Activation.objects.filter(run_id=run_id).update(
-        state=ActivationState.WAITING, wait_reason=reason, wait_object=about, due_at=due_at
+        state=ActivationState.WAITING, wait_reason=reason, wait_object=about, due_at=due_at, **timings.HELD_BACK
     )
     statements.run("notify", {})
 
@@ -75,11 +77,12 @@ def come_back(run_id: UUID) -> None:
     statements.run("notify", {})
 
 
-def release(run_id: UUID) -> None:
-    """This will give a run that was held back to its workers."""
+def release(run_id: UUID, *, plan: Plan) -> None:
+    """This will give a run that was held back to its workers; from now on its first steps are ready."""
     Activation.objects.filter(run_id=run_id, wait_reason__in=GATES).update(
         state=ActivationState.READY, wait_reason=WaitReason.WORKER, wait_object="", due_at=Now(), dispatches=0
     )
+    timings.begin(run_id, plan=plan)
     statements.run("notify", {})
 
 
@@ -135,7 +138,7 @@ def _let_in(run_id: UUID, *, places: Collection[UUID], now: datetime) -> None:
     if _has_more_gates(program, places=places, is_requeued=run.round > 0):
         come_back(run_id)
         return
-    release(run_id)
+    release(run_id, plan=program.plan)
     note(EventKind.RUN_ADMITTED, run_id=run_id, correlation_id=run.correlation_id, now=now, reason="concurrency")
 
 

@@ -24,7 +24,7 @@ from workflows.core.states import RunState
 from workflows.core.storable import holds_nul
 from workflows.errors import InputInvalid, LaneFull, StartKeyReused, UnknownWorkflow, WorkflowDisabled
 from workflows.models import WorkflowVersion
-from workflows.operations import admission, lane_room, start_keys
+from workflows.operations import admission, lane_room, start_keys, timings
 from workflows.operations.fairness import Share, share_of
 from workflows.plans import Program
 from workflows.store import EntryRow, RunRow
@@ -264,6 +264,7 @@ def _entries(program: Program, *, run_id: str) -> Sequence[EntryRow]:
             "segment": entry.segment,
             "position": entry.position,
             "lane": program.plan.segments[entry.segment].lane,
+            **timings.entry_times(program.plan, segment=entry.segment, position=entry.position),
         }
         for entry in _first(program)
     ]
