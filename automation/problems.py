@@ -46,6 +46,8 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.RunEnded: (409, "run-ended"),
     errors.RunNotEnded: (409, "run-not-ended"),
     errors.NothingToUndo: (409, "nothing-to-undo"),
+    errors.RetryRefused: (409, "retry-refused"),
+    errors.RetryUnderWay: (409, "retry-under-way"),
     errors.UnknownDeadLetter: (404, "dead-letter-unknown"),
     errors.DeadLetterResolved: (409, "dead-letter-resolved"),
     errors.NotRequeueable: (409, "not-requeueable"),
@@ -137,7 +139,11 @@ def _details(error: Exception, *, context: Mapping[str, Any]) -> ProblemDetails 
     if known is None:
         return None
     status, word = _REFUSALS[known]
-    problems = error.problems if isinstance(error, errors.InputInvalid | DefinitionInvalid | ScheduleInvalid) else ()
+    problems = (
+        error.problems
+        if isinstance(error, errors.InputInvalid | errors.RetryRefused | DefinitionInvalid | ScheduleInvalid)
+        else ()
+    )
     return ProblemDetails(
         status=status,
         word=word,

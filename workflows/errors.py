@@ -13,6 +13,8 @@ WorkflowError
 ├── RunEnded              the run is over: there is nothing to cancel
 ├── RunNotEnded           the run is at work: it cannot be undone now
 ├── NothingToUndo         the run did nothing that could be undone now
+├── RetryRefused          the run cannot be retried in that way
+├── RetryUnderWay         a retry of the run is at work
 ├── UnknownDeadLetter     no dead letter of that id
 ├── DeadLetterResolved    it was requeued or discarded before
 ├── NotRequeueable        trying it again would give the same again
@@ -137,7 +139,7 @@ class RunNotEnded(WorkflowError):
     """The run is at work."""
 
     def __init__(self, run_id: object) -> None:
-        super().__init__(f"run {run_id} is at work: cancel it, which undoes what it did, or wait until it has ended")
+        super().__init__(f"run {run_id} is at work: cancel it, or wait until it has ended")
         self.run_id = run_id
 
 
@@ -147,6 +149,25 @@ class NothingToUndo(WorkflowError):
     def __init__(self, *, run_id: object, why: str) -> None:
         super().__init__(f"there is nothing to undo in run {run_id}: {why}")
         self.run_id = run_id
+
+
+class RetryRefused(WorkflowError):
+    """The run cannot be retried in that way; `problems` say why, with JSON paths into the definition."""
+
+    def __init__(self, *, run_id: object, problems: Sequence[Problem]) -> None:
+        told = "; ".join(f"{problem.path}: {problem.message}" for problem in problems)
+        super().__init__(f"run {run_id} cannot be retried so: {told}")
+        self.run_id = run_id
+        self.problems = tuple(problems)
+
+
+class RetryUnderWay(WorkflowError):
+    """A retry of the run is at work."""
+
+    def __init__(self, *, run_id: object, retry: object) -> None:
+        super().__init__(f"run {run_id} is being retried by run {retry}: wait for its end, or cancel it")
+        self.run_id = run_id
+        self.retry = retry
 
 
 class UnknownDeadLetter(WorkflowError):

@@ -40,5 +40,6 @@ RUNS = DataClass(
         ("workflows_joinedstart", "run_id"),
         ("workflows_inputoverride", "run_id"),
         ("workflows_childrun", "parent_id"),
+        ("workflows_retry", "run_id"),
     ),
 )

@@ -44,6 +44,7 @@ from workflows.limit_models import Limit as Limit
 from workflows.limit_models import Slot as Slot
 from workflows.pause_models import Pause as Pause
 from workflows.pause_models import PauseEpoch as PauseEpoch
+from workflows.retry_models import Retry as Retry
 from workflows.start_key_models import StartKey as StartKey
 
 

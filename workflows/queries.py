@@ -8,11 +8,12 @@ from uuid import UUID
 from django.db.models import Count, QuerySet
 
 from workflows import pauses
-from workflows.core import tolerance
+from workflows.core import identity, tolerance
 from workflows.core.allowances import Latest
 from workflows.core.closing import Past
 from workflows.core.definition import JsonValue
 from workflows.core.plan import Plan
+from workflows.core.run_selection import RunSelection
 from workflows.core.states import FailureKind, RunState, StepState
 from workflows.core.switching import chosen_of
 from workflows.errors import UnknownDeadLetter, UnknownRun, UnknownVersion, UnknownWorkflow
@@ -126,6 +127,26 @@ def get_dead_letter(*, dead_letter_id: int) -> DeadLetter:
     if letter is None:
         raise UnknownDeadLetter(dead_letter_id)
     return letter
+
+
+def ended_runs(selection: RunSelection) -> QuerySet[Run]:
+    """This will select the ended runs that are meant, the oldest first."""
+    given = {
+        "workflow_name": selection.workflow,
+        "version__number": selection.version,
+        "error__kind": selection.kind,
+        "error__step": selection.step,
+        "id__gte": None if selection.created_after is None else _earliest_id(selection.created_after),
+        "id__lt": None if selection.created_before is None else _earliest_id(selection.created_before),
+        "id__in": selection.ids,
+    }
+    runs = Run.objects.filter(state=selection.state or RunState.FAILED)
+    return runs.filter(**{name: value for name, value in given.items() if value is not None}).order_by("id")
+
+
+def _earliest_id(instant: datetime) -> UUID:
+    """Ids are ordered by time."""
+    return identity.run_id(unix_ms=max(0, int(instant.timestamp() * 1000)), random_bytes=bytes(10))
 
 
 def newest_runs(*, state: str | None, workflow: str | None, limit: int) -> QuerySet[Run]:

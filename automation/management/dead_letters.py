@@ -7,12 +7,13 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Table
 
+from automation.management import selecting
 from automation.management.subcommand import Subcommand, bad_input, operator
 from workflows import operations, queries
 from workflows.core.definition import JsonValue
 from workflows.core.selection import NAMES, Selection, SelectionInvalid, parse
 from workflows.core.states import DeadLetterState
-from workflows.operations.bulk_repairs import AT_ONCE, MOST_AT_ONCE
+from workflows.operations.bulk_repairs import AT_ONCE
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
@@ -59,7 +60,7 @@ def _requeue(options: argparse.Namespace, console: Console) -> int:
             limit=options.limit,
             dry_run=options.dry_run,
         )
-        return _told(outcome, console=console, done="requeued")
+        return selecting.tell(outcome, console=console, done="requeued")
     payload = _payload(options)
     for place, dead_letter_id in enumerate(options.ids):
         letter = operations.requeue_dead_letter(
@@ -89,7 +90,7 @@ def _discard(options: argparse.Namespace, console: Console) -> int:
             limit=options.limit,
             dry_run=options.dry_run,
         )
-        return _told(outcome, console=console, done="discarded")
+        return selecting.tell(outcome, console=console, done="discarded")
     for dead_letter_id in options.ids:
         letter = operations.discard_dead_letter(
             dead_letter_id=dead_letter_id, actor=operator(), now=timezone.now(), reason=options.reason
@@ -119,14 +120,9 @@ def _selection(options: argparse.Namespace) -> Selection | None:
         if options.dry_run:
             raise bad_input("--dry-run goes with --filter")
         return None
-    if not 1 <= options.limit <= MOST_AT_ONCE:
-        raise bad_input(f"--limit must be from 1 to {MOST_AT_ONCE}")
-    pairs = [text.partition("=") for text in options.filter]
-    wrong = [name for name, equals, _ in pairs if not equals]
-    if wrong:
-        raise bad_input(f"--filter {wrong[0]} has no value: write NAME=VALUE")
+    selecting.check_limit(options.limit)
     try:
-        return parse({name: value for name, _, value in pairs})
+        return parse(selecting.pairs_of(options.filter))
     except SelectionInvalid as error:
         raise bad_input(f"--filter {error}") from error
 
@@ -141,13 +137,6 @@ def _payload(options: argparse.Namespace) -> JsonValue:
     except orjson.JSONDecodeError as error:
         raise bad_input(f"--payload is not JSON: {error}") from error
     return payload
-
-
-def _told(outcome: operations.Outcome, *, console: Console, done: str) -> int:
-    skipped = "".join(f", {number} {reason.replace('_', ' ')}" for reason, number in outcome.skipped.items())
-    more = "; there are more: repeat the command for the next ones" if outcome.has_more else ""
-    console.print(f"{outcome.matched} matched: {outcome.done} {done}{skipped}{more}", highlight=False)
-    return 0
 
 
 SUBCOMMANDS = (

@@ -46,7 +46,7 @@ def _add_start(parser: argparse.ArgumentParser) -> None:
 def _start(options: argparse.Namespace, console: Console) -> int:
     actor, now = operator(), timezone.now()
     start = operations.Start(
-        input=_read_input(options.input),
+        input=read_input(options.input),
         key=None if options.key is None else f"{actor}:{options.key}",
         priority=options.priority,
         start_at=_start_at(options, now=now),
@@ -63,7 +63,8 @@ def _start_at(options: argparse.Namespace, *, now: datetime) -> datetime | None:
         raise bad_input(str(error)) from error
 
 
-def _read_input(text: str) -> JsonValue:
+def read_input(text: str) -> JsonValue:
+    """This will read JSON from an option: its text, or a file after `@`. Raises CommandError."""
     try:
         if text.startswith("@"):
             raw = sys.stdin.read() if text == "@-" else Path(text[1:]).read_text(encoding="utf-8")

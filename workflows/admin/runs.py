@@ -17,12 +17,13 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit import queries as audit
-from workflows import child_queries, closing_report, operations, timeline
+from workflows import child_queries, closing_report, operations, retries, timeline
 from workflows.admin import bars, graphs, pauses, waits
 from workflows.admin.comparing import RunComparing
 from workflows.admin.filters import StartedFilter, WorkflowFilter
 from workflows.admin.pages import ReadingAdmin, actor_of, is_allowed, names_of, require, uuid_of
 from workflows.admin.paging import CappedPaginator
+from workflows.admin.retrying import Retrying
 from workflows.core.pausing import PauseScope
 from workflows.core.states import ItemState, RunState
 from workflows.errors import NothingToUndo, RunEnded, RunNotEnded, UnknownRun
@@ -49,7 +50,7 @@ class RunAdmin(ReadingAdmin):
     ordering = ("-id",)
     sortable_by = ()
     list_per_page = 50
-    actions = ("compare_selected",)
+    actions = ("compare_selected", "retry_selected")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         """This will read runs without their inputs and outputs."""
@@ -60,8 +61,9 @@ class RunAdmin(ReadingAdmin):
         """This will read one page of runs, and the names of who started them in one more query."""
         page: ChangeList = super().get_changelist_instance(request)
         names = names_of({run.started_by for run in page.result_list})
+        standing = retries.standing_of([run.id for run in page.result_list if run.state != RunState.RUNNING])
         for run in page.result_list:
-            run.names = names
+            run.names, run.retry = names, standing.get(run.id, "")
         return page
 
     def get_search_results(
@@ -84,6 +86,7 @@ class RunAdmin(ReadingAdmin):
         wrap = self.admin_site.admin_view
         own = [
             path("compare/", wrap(RunComparing(self).page), name="workflows_run_compare"),
+            path("<uuid:run_id>/retry/", wrap(Retrying(self).page), name="workflows_run_retry"),
             path("<uuid:run_id>/live/", wrap(self.live), name="workflows_run_live"),
             path("<uuid:run_id>/cancel/", wrap(require_POST(self.cancel)), name="workflows_run_cancel"),
             path("<uuid:run_id>/undo/", wrap(require_POST(self.undo)), name="workflows_run_undo"),
@@ -121,6 +124,9 @@ class RunAdmin(ReadingAdmin):
             "family": child_queries.family_of(story.run),
             **pauses.shown(PauseScope.RUN, name=str(row), back=reverse("admin:workflows_run_change", args=(row,))),
             "may_pause": is_allowed(request, "change_run") and story.run.state == RunState.RUNNING,
+            "retry_of": retries.find_origin(row, state=story.run.state) if story.run.round else None,
+            "retries": () if story.run.state == RunState.RUNNING else retries.retries_of(row),
+            "may_retry": is_allowed(request, "add_run") and story.run.state != RunState.RUNNING,
             "may_cancel": is_allowed(request, "change_run"),
             "may_resolve": is_allowed(request, "change_deadletter"),
             "item_state": wanted,
@@ -171,6 +177,15 @@ class RunAdmin(ReadingAdmin):
         """This will show two selected runs side by side."""
         return RunComparing(self).choose(request, queryset)
 
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """This will tell who may retry runs."""
+        return is_allowed(request, "add_run")
+
+    @admin.action(description="Retry", permissions=["retry"])
+    def retry_selected(self, request: HttpRequest, queryset: QuerySet[Run]) -> HttpResponse | None:
+        """This will retry selected runs, after one more question."""
+        return Retrying(self).choose(request, queryset)
+
     @admin.display(description="Run")
     def run(self, row: Run) -> SafeString:
         """This will show the whole id."""
@@ -194,8 +209,13 @@ class RunAdmin(ReadingAdmin):
 
     @admin.display(description="State")
     def status(self, row: Run) -> SafeString:
-        """This will show the state as a badge."""
-        return render_to_string("workflows/badge.html", {"state": row.state, "label": row.state})
+        """This will show the state as a badge, and beside it what has come of its newest retry."""
+        shown = render_to_string("workflows/badge.html", {"state": row.state, "label": row.state})
+        retry: str = getattr(row, "retry", "")
+        if not retry:
+            return shown
+        label = retry if retry == "retrying" else f"retry {retry}"
+        return format_html("{} {}", shown, render_to_string("workflows/badge.html", {"state": retry, "label": label}))
 
     @admin.display(description="Started")
     def started(self, row: Run) -> SafeString:

@@ -63,6 +63,21 @@ class ClosingSerializer(serializers.Serializer[Any]):
     at_end = serializers.ListField(child=serializers.CharField(), help_text="`finally` steps that are still to come.")
 
 
+class RetryReportSerializer(serializers.Serializer[Any]):
+    """A retry: the new run, whose work it does again, from where, and what has come of it."""
+
+    run = serializers.UUIDField(help_text="The new run.")
+    of = serializers.UUIDField(help_text="The run whose work it does again.")
+    start = serializers.CharField(help_text="`failed`, `step` or `start`.")
+    step = serializers.CharField(allow_blank=True)
+    state = serializers.CharField(help_text="`retrying` until the new run has ended, then what it ended as.")
+    reused = serializers.ListField(child=serializers.CharField(), help_text="Steps whose results it took over.")
+    is_input_edited = serializers.BooleanField()
+    reason = serializers.CharField(allow_blank=True)
+    asked_by = serializers.CharField()
+    asked_at = serializers.DateTimeField()
+
+
 class CancelSerializer(serializers.Serializer[Any]):
     """Why and how a run is cancelled."""
 

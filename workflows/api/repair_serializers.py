@@ -91,14 +91,14 @@ class RequeueSerializer(serializers.Serializer[Any]):
 
 
 class OutcomeSerializer(serializers.Serializer[Any]):
-    """What became of the dead letters that matched: `matched` is `done` and the sum of `skipped`."""
+    """What became of those that matched: `matched` is `done` and the sum of `skipped`."""
 
     matched = serializers.IntegerField()
     done = serializers.IntegerField()
     skipped = serializers.DictField(
         child=serializers.IntegerField(),
         help_text="By reason: dry_run, resolved_before, run_cancelled, not_requeueable, run_undone, run_ending, "
-        "unknown.",
+        "unknown; of retries also retry_under_way, retried_before, refused, input_invalid, workflow_disabled.",
     )
     has_more = serializers.BooleanField(help_text="The same request again takes the next ones.")
     is_dry_run = serializers.BooleanField()

@@ -7,8 +7,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from audit.redaction import redacted
-from workflows import child_queries, closing_report, inspection
-from workflows.api.change_forms import ClosingSerializer
+from workflows import child_queries, closing_report, inspection, retries
+from workflows.api.change_forms import ClosingSerializer, RetryReportSerializer
 from workflows.api.state_field import StateField
 from workflows.core.standing import Standing
 from workflows.core.states import DeadLetterState, ItemState, RunState, TrialState
@@ -227,6 +227,8 @@ class RunDetailSerializer(RunSerializer):
     waits = serializers.SerializerMethodField()
     closing = serializers.SerializerMethodField()
     parent = serializers.SerializerMethodField()  # type: ignore[assignment]  # a word of the framework, but ours here
+    retry_of = serializers.SerializerMethodField()
+    retries = serializers.SerializerMethodField()
 
     class Meta(RunSerializer.Meta):
         fields = (  # type: ignore[assignment]  # longer
@@ -238,6 +240,8 @@ class RunDetailSerializer(RunSerializer):
             "waits",
             "closing",
             "parent",
+            "retry_of",
+            "retries",
         )
 
     @extend_schema_field(WaitSerializer(many=True))
@@ -256,6 +260,18 @@ class RunDetailSerializer(RunSerializer):
         """This will name the step of another run that has started it; null where none has."""
         link = child_queries.parent_link(run.id)
         return None if link is None else ParentSerializer(link).data
+
+    @extend_schema_field(RetryReportSerializer(allow_null=True))
+    def get_retry_of(self, run: Run) -> object:
+        """This will say whose work the run does again; null where it does its own."""
+        report = retries.find_origin(run.id, state=run.state) if run.round else None
+        return None if report is None else RetryReportSerializer(report).data
+
+    @extend_schema_field(RetryReportSerializer(many=True))
+    def get_retries(self, run: Run) -> object:
+        """This will list the retries of the run, the newest first; it has succeeded only if one of them has."""
+        found = retries.retries_of(run.id) if run.state != RunState.RUNNING else ()
+        return RetryReportSerializer(found, many=True).data
 
 
 class StepSerializer(serializers.Serializer[Any]):

@@ -7,6 +7,7 @@ from workflows.api.views.dead_letters import DeadLetterViewSet
 from workflows.api.views.incidents import IncidentViewSet, PoisonMessageViewSet
 from workflows.api.views.limits import LimitViewSet
 from workflows.api.views.pauses import PauseViewSet
+from workflows.api.views.retries import RetryViewSet
 from workflows.api.views.run_parts import AttemptViewSet, ChildViewSet, EventViewSet, ItemViewSet, StepViewSet
 from workflows.api.views.runs import RunViewSet
 from workflows.api.views.schemas import definition_schema
@@ -19,6 +20,8 @@ urlpatterns = [
     path("runs/<uuid:run_id>/undo", RunViewSet.as_view({"post": "undo"})),
     path("runs/<uuid:run_id>/why", RunViewSet.as_view({"get": "why"})),
     path("runs/<uuid:run_id>/compare/<uuid:other_id>", RunComparisonViewSet.as_view({"get": "retrieve"})),
+    path("runs/retry", RetryViewSet.as_view({"post": "create_many"})),
+    path("runs/<uuid:run_id>/retry", RetryViewSet.as_view({"post": "create"})),
     path("runs/<uuid:run_id>/steps", StepViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/steps/<str:step>/items", ItemViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/children", ChildViewSet.as_view({"get": "list"})),

@@ -60,18 +60,19 @@ def parse(pairs: Mapping[str, str]) -> Selection:
     texts = {name: pairs.get(name) for name in ("workflow", "step", "kind", "incident", "message")}
     return Selection(
         **texts,
-        run=_run(pairs.get("run")),
-        created_after=_instant("created_after", pairs.get("created_after")),
-        created_before=_instant("created_before", pairs.get("created_before")),
+        run=read_run(pairs.get("run"), name="run"),
+        created_after=read_instant("created_after", pairs.get("created_after")),
+        created_before=read_instant("created_before", pairs.get("created_before")),
         ids=_ids(pairs.get("ids")),
     )
 
 
-def _run(text: str | None) -> UUID | None:
+def read_run(text: str | None, *, name: str) -> UUID | None:
+    """This will read the id of a run; `name` is the word it stands at. Raises SelectionInvalid."""
     try:
         return None if text is None else UUID(text)
     except ValueError:
-        raise SelectionInvalid("run", f"{text!r} is no id of a run") from None
+        raise SelectionInvalid(name, f"{text!r} is no id of a run") from None
 
 
 def _ids(text: str | None) -> tuple[int, ...] | None:
@@ -81,7 +82,8 @@ def _ids(text: str | None) -> tuple[int, ...] | None:
         raise SelectionInvalid("ids", f"{text!r} must be numbers joined by commas") from None
 
 
-def _instant(name: str, text: str | None) -> datetime | None:
+def read_instant(name: str, text: str | None) -> datetime | None:
+    """This will read an instant, in UTC where it has no offset. Raises SelectionInvalid."""
     if text is None:
         return None
     try:

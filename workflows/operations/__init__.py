@@ -5,6 +5,7 @@ operations.start_run(workflow="order", start=operations.Start(input=order), acto
 """
 
 from workflows.operations.bulk_repairs import Outcome, discard_matching, requeue_matching
+from workflows.operations.bulk_retries import retry_matching
 from workflows.operations.delays import read_start_at
 from workflows.operations.endings import cancel_run, expire_run
 from workflows.operations.incidents import assign_incident
@@ -13,13 +14,17 @@ from workflows.operations.pausing import PauseWanted, pause, resume
 from workflows.operations.poison import discard_message
 from workflows.operations.publishing import check, publish, set_enabled
 from workflows.operations.repairs import discard_dead_letter, requeue_dead_letter
+from workflows.operations.retrying import EditedInput, Retried, RetryWanted, preview_retry, retry_run
 from workflows.operations.starting import Start, Started, start_run, start_runs
 from workflows.operations.undoing import undo_run
 from workflows.operations.waiting import admit_due
 
 __all__ = [
+    "EditedInput",
     "Outcome",
     "PauseWanted",
+    "Retried",
+    "RetryWanted",
     "Start",
     "Started",
     "admit_due",
@@ -32,11 +37,14 @@ __all__ = [
     "discard_message",
     "expire_run",
     "pause",
+    "preview_retry",
     "publish",
     "read_start_at",
     "requeue_dead_letter",
     "requeue_matching",
     "resume",
+    "retry_matching",
+    "retry_run",
     "set_enabled",
     "set_limit",
     "start_run",

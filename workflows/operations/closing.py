@@ -220,8 +220,8 @@ def end(
         **({} if output is None else {"output": output.value}),
     )
     audit.record(run.event(_RUN_EVENTS[state], actor=actor, at=at, **_why(error), **told))
-    if state is RunState.SUCCEEDED and run.round:
-        trials.succeed_run(run_id=run.run_id, at=at)
+    if run.round:
+        trials.end_run(run_id=run.run_id, state=state, at=at)
     if not has_stopped:
         close_subjects(run, actor=actor, at=at)
     if run.is_awaited:

@@ -89,6 +89,17 @@ def discard_dead_letter(*, dead_letter_id: int, actor: Actor, now: datetime, rea
     return letter
 
 
+def hand_over(run: Run, *, actor: Actor, now: datetime) -> None:
+    """This will have a new run stand for all that is open in a locked one: what comes of it decides their trials."""
+    letters = DeadLetter.objects.select_for_update().filter(run_id=run.id, state=DeadLetterState.OPEN).order_by("id")
+    for letter in letters:
+        letter.trial = TrialState.PENDING
+        _resolve(letter, state=DeadLetterState.REQUEUED, actor=actor, now=now)
+        audit.record(_event(EventKind.DEAD_LETTER_REQUEUED, letter=letter, run=run, actor=actor, now=now))
+    for found in sorted({letter.fingerprint for letter in letters}):
+        incidents.put_on_trial(found, actor=actor, now=now)
+
+
 def _lock_run(dead_letter_id: int) -> Run:
     """The run first, as everybody does who takes both."""
     run_id = DeadLetter.objects.filter(id=dead_letter_id).values_list("run_id", flat=True).first()

@@ -7,9 +7,14 @@ from uuid import UUID
 from django.db.models import Q, QuerySet
 
 from workflows.core.states import DeadLetterState, RunState, TrialState
-from workflows.models import DeadLetter, InputOverride, Run
+from workflows.models import DeadLetter, InputOverride, Retry, Run
 
 _STEP = -1
+_TRIALS = {
+    RunState.SUCCEEDED: TrialState.SUCCEEDED,
+    RunState.FAILED: TrialState.FAILED,
+    RunState.CANCELLED: TrialState.GIVEN_UP,
+}
 
 
 def succeed(*, run_id: UUID, step: str, indexes: Collection[int] | None, at: datetime) -> None:
@@ -23,6 +28,14 @@ def succeed_run(*, run_id: UUID, at: datetime) -> None:
     """This will note that a requeued run has succeeded, and all in it that had failed."""
     _end(DeadLetter.objects.filter(run_id=run_id), trial=TrialState.SUCCEEDED, at=at)
     InputOverride.objects.filter(run_id=run_id).delete()
+
+
+def end_run(*, run_id: UUID, state: RunState, at: datetime) -> None:
+    """This will note what came of a requeued run, and of the one it retries, whose failures stand and fall with it."""
+    if state is RunState.SUCCEEDED:
+        succeed_run(run_id=run_id, at=at)
+    retried = Retry.objects.filter(run_id=run_id).values("of_id")
+    _end(DeadLetter.objects.filter(run_id__in=retried), trial=_TRIALS[state], at=at)
 
 
 def give_up_run(*, run_id: UUID, at: datetime) -> None:

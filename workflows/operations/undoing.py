@@ -11,7 +11,7 @@ from workflows.core import closing as owed
 from workflows.core.definition import JsonObject
 from workflows.core.states import Phase, RunState, StepState
 from workflows.errors import NothingToUndo, RunNotEnded, UnknownRun
-from workflows.models import Run
+from workflows.models import Retry, Run
 from workflows.operations import closing, revival, waiting
 from workflows.operations.revival import Comeback
 from workflows.plans import Program
@@ -31,6 +31,9 @@ def undo_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str) -> Run:
             return run
         if run.state == RunState.RUNNING:
             raise RunNotEnded(run_id)
+        heirs = Retry.objects.filter(of_id=run_id).exclude(reused=[]).order_by("-asked_at")
+        for heir in heirs.values_list("run_id", flat=True):
+            raise NothingToUndo(run_id=run_id, why=f"run {heir} has taken its results over: undo that one")
         program = plans.program_of(run.version_id)
         if _is_undone(run, program=program):
             return run
