@@ -77,6 +77,9 @@ class EventKind(StrEnum):
     WORKFLOW_PUBLISHED = "workflow.published"
     WORKFLOW_ENABLED = "workflow.enabled"
     WORKFLOW_DISABLED = "workflow.disabled"
+    EVENT_PUBLISHED = "event.published"
+    EVENT_RECEIVED = "event.received"
+    """A step that waited for an event has it; the payload says which step and which event."""
     TOKEN_CREATED = "token.created"  # noqa: S105 - a word of the vocabulary
     TOKEN_REVOKED = "token.revoked"  # noqa: S105 - a word of the vocabulary
     CONNECTION_CHANGED = "connection.changed"

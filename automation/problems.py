@@ -38,6 +38,8 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.UnknownVersion: (404, "version-unknown"),
     errors.WorkflowDisabled: (409, "workflow-disabled"),
     errors.InputInvalid: (422, "input-invalid"),
+    errors.EventInvalid: (422, "event-invalid"),
+    errors.UnknownEvent: (404, "event-unknown"),
     errors.LaneFull: (503, "lane-full"),
     errors.StartKeyReused: (422, "idempotency-key-reused"),
     errors.StartRateLimited: (429, "start-rate-limited"),
@@ -76,6 +78,7 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
 }
 """What the engine and the framework refuse, with status and the last part of the problem's type."""
 
+_WITH_PROBLEMS = (errors.InputInvalid, errors.EventInvalid, errors.RetryRefused, DefinitionInvalid, ScheduleInvalid)
 _DETAILS: Mapping[type[Exception], str] = {
     RequestDataTooBig: "the body is larger than this site accepts",
     SuspiciousOperation: "the request is not well-formed",
@@ -139,11 +142,7 @@ def _details(error: Exception, *, context: Mapping[str, Any]) -> ProblemDetails 
     if known is None:
         return None
     status, word = _REFUSALS[known]
-    problems = (
-        error.problems
-        if isinstance(error, errors.InputInvalid | errors.RetryRefused | DefinitionInvalid | ScheduleInvalid)
-        else ()
-    )
+    problems = error.problems if isinstance(error, _WITH_PROBLEMS) else ()
     return ProblemDetails(
         status=status,
         word=word,

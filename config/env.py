@@ -237,6 +237,15 @@ class Environment:
     step_output_max_bytes: int = _setting(
         "The largest output a step may have.", default=262_144, unit="bytes", check=_at_least(1024)
     )
+    event_ttl_s: float = _setting(
+        "How long an event is kept for steps that have not begun to wait for it, unless it says so itself.",
+        default=86_400.0,
+        unit="s",
+        check=_at_least(0),
+    )
+    event_ttl_max_s: float = _setting(
+        "The longest an event may say it is kept for them.", default=2_678_400.0, unit="s", check=_at_least(0)
+    )
     for_each_max_items: int = _setting("The most items a for_each may have.", default=100_000, check=_at_least(1))
     public_url: str = _setting(
         "Where people reach this site, such as https://automation.example.com: links in mails begin with it.",
@@ -267,6 +276,12 @@ class Environment:
     retention_runs_months: int = _setting(
         "How many whole months runs are kept after the month they began in; 0: for ever.",
         default=12,
+        unit="months",
+        check=_at_least(0),
+    )
+    retention_events_months: int = _setting(
+        "How many whole months events are kept after the month they came in; 0: for ever.",
+        default=3,
         unit="months",
         check=_at_least(0),
     )

@@ -115,6 +115,8 @@ PULSE_DIR = ENVIRONMENT.pulse_dir
 API_REQUIRE_IDEMPOTENCY_KEY = ENVIRONMENT.api_require_idempotency_key
 CARRY_GRACE_S = ENVIRONMENT.carry_grace_s
 STEP_OUTPUT_MAX_BYTES = ENVIRONMENT.step_output_max_bytes
+EVENT_TTL_S = ENVIRONMENT.event_ttl_s
+EVENT_TTL_MAX_S = ENVIRONMENT.event_ttl_max_s
 FOR_EACH_MAX_ITEMS = ENVIRONMENT.for_each_max_items
 
 # Notifications
@@ -131,6 +133,7 @@ NOTIFICATION_ATTEMPTS = ENVIRONMENT.notification_attempts
 NOTIFICATION_TIMEOUT_S = ENVIRONMENT.notification_timeout_s
 NOTIFICATION_LEASE_S = ENVIRONMENT.notification_lease_s
 RETENTION_RUNS_MONTHS = ENVIRONMENT.retention_runs_months
+RETENTION_EVENTS_MONTHS = ENVIRONMENT.retention_events_months
 RETENTION_AUDIT_MONTHS = ENVIRONMENT.retention_audit_months
 RETENTION_MONTHS_AHEAD = ENVIRONMENT.retention_months_ahead
 

@@ -15,6 +15,7 @@ class Scope(StrEnum):
     RUNS_WRITE = "runs:write"
     DEFINITIONS_WRITE = "definitions:write"
     DEAD_LETTERS_WRITE = "dead_letters:write"
+    EVENTS_WRITE = "events:write"
     ADMIN = "admin"
 
 

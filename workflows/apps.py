@@ -16,10 +16,13 @@ class WorkflowsConfig(AppConfig):
     def ready(self) -> None:
         """This will load the `workflows` module of every installed app, so that its functions are known.
 
-        Runs become known as a class of data that retention looks after, and what steps that wait leave behind.
+        Runs and events become known as classes of data that retention looks after, and what steps that wait leave
+        behind.
         """
-        from workflows.operations import child_ends, subjects  # noqa: PLC0415 - models are ready only now
+        from workflows.operations import child_ends, event_waits, subjects  # noqa: PLC0415 - models are ready only now
 
         registry.discover()
         classes.register(history.RUNS)
+        classes.register(history.EVENTS)
         subjects.register(subworkflow.USES, child_ends.close)
+        subjects.register("wait", event_waits.close)

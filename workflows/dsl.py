@@ -27,6 +27,7 @@ from workflows.flow_options import (
     Concurrency,
     Debounce,
     Defaults,
+    EventWanted,
     Fairness,
     Length,
     On,
@@ -205,11 +206,23 @@ class Flow:
         return self.step(step_id, uses="set", inputs=values, **options)
 
     def wait(
-        self, step_id: str, *, length: Value = None, until: Value = None, **options: Unpack[StepOptions]
+        self,
+        step_id: str,
+        *,
+        length: Value = None,
+        until: Value = None,
+        event: EventWanted | None = None,
+        on_timeout: Literal["fail", "continue"] | None = None,
+        **options: Unpack[StepOptions],
     ) -> StepRef:
-        """This will add a wait for a length of time (the document's `for`), or until an instant with its offset."""
-        inputs = {key: value for key, value in (("for", length), ("until", until)) if value is not None}
-        return self.step(step_id, uses="wait", inputs=inputs, **options)
+        """This will add a wait for an event, for a length of time (the document's `for`), or until an instant.
+
+        With an event the time is the longest it waits, and `on_timeout` says what becomes of it then.
+        """
+        given = {"event": event, "for": length, "until": until, "on_timeout": on_timeout}
+        return self.step(
+            step_id, uses="wait", inputs={key: value for key, value in given.items() if value is not None}, **options
+        )
 
     def workflow(
         self,

@@ -72,6 +72,22 @@ class InputInvalid(WorkflowError):
         self.problems = tuple(problems)
 
 
+class EventInvalid(WorkflowError):
+    """An event cannot be stored; `problems` say where and what would be right."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class UnknownEvent(WorkflowError):
+    """There is no event of that id, or it is not kept any more."""
+
+    def __init__(self, event: object) -> None:
+        super().__init__(f"there is no event {event}: it never came, or its month has gone")
+        self.event = event
+
+
 class LaneFull(WorkflowError):
     """So much waits in a lane that no more is taken in; it may be tried again in a few seconds."""
 

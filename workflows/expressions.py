@@ -37,6 +37,7 @@ _ROOTS: Mapping[str, cel.Type] = {
     "output": cel.Type.DYN,
     "item": cel.Type.DYN,
     "index": cel.Type.INT,
+    "event": cel.Type.DYN,
 }
 _EXTENSIONS = (ext_strings.ExtStrings(), ext_math.ExtMath())
 
@@ -66,8 +67,8 @@ class Scope:
     """What the expressions of one place may refer to.
 
     `steps` are those that end before it; `has_item` is true inside a `for_each`, `has_output` behind the call of a
-    step, `is_closing` in undo and `finally`; `known` are all steps of the definition and only makes messages better.
-    Outside of runs, `roots` are the only names there are.
+    step, `has_event` where an event is judged, `is_closing` in undo and `finally`; `known` are all steps of the
+    definition and only makes messages better. Outside of runs, `roots` are the only names there are.
     """
 
     steps: frozenset[str]
@@ -76,6 +77,7 @@ class Scope:
     roots: frozenset[str] = frozenset()
     has_output: bool = False
     is_closing: bool = False
+    has_event: bool = False
 
     @property
     def run_fields(self) -> Mapping[str, cel.Type]:
@@ -89,7 +91,8 @@ class Scope:
         steps = (f"steps.{step}.{name}" for step in sorted(self.steps) for name in STEP_FIELDS)
         items = ("item", "index") if self.has_item else ()
         output = ("output",) if self.has_output else ()
-        return ("input", *output, *items, *steps, *(f"run.{name}" for name in self.run_fields))
+        event = ("event",) if self.has_event else ()
+        return ("input", *output, *event, *items, *steps, *(f"run.{name}" for name in self.run_fields))
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +208,8 @@ def _target(chain: Chain, *, scope: Scope) -> tuple[cel.Type, Chain] | None:
             return scope.run_fields[name], chain[:2]
         case ("input", *_):
             return _ROOTS["input"], chain[:1]
+        case ("event", *_) if scope.has_event:
+            return _ROOTS["event"], chain[:1]
         case ("output", *_) if scope.has_output:
             return _ROOTS["output"], chain[:1]
         case (("item" | "index") as name, *_) if scope.has_item:

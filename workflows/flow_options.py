@@ -1,4 +1,4 @@
-"""The words with which typed Python says when runs begin and what holds for all of a run.
+"""The words with which typed Python says when runs begin, what holds for all of a run, and what waits.
 
 They are the keys of the definition document.
 """
@@ -11,6 +11,7 @@ __all__ = [
     "Concurrency",
     "Debounce",
     "Defaults",
+    "EventWanted",
     "Fairness",
     "Length",
     "On",
@@ -24,6 +25,18 @@ __all__ = [
 
 Length: TypeAlias = str | int | float
 Key: TypeAlias = Any  # Any: text, or a Ref to what the rule counts by
+
+
+class _EventNamed(TypedDict):
+    type: Key
+    key: Key
+
+
+class EventWanted(_EventNamed, total=False):
+    """The event a step waits for; `match` is a condition that looks at `event`."""
+
+    source: Key
+    match: Key
 
 
 class _Limit(TypedDict):

@@ -1,4 +1,4 @@
-"""Runs as a class of data: the tables that are divided by the run's id, and which runs stay however old they are."""
+"""Runs and events as classes of data: the tables that are divided by their ids, and which stay however old they are."""
 
 from django.conf import settings
 
@@ -41,5 +41,34 @@ RUNS = DataClass(
         ("workflows_inputoverride", "run_id"),
         ("workflows_childrun", "parent_id"),
         ("workflows_retry", "run_id"),
+        ("workflows_eventwait", "run_id"),
     ),
+)
+
+_ALIVE = """
+select count(*) from workflows_event
+where id >= %(begin)s::uuid and id < %(end)s::uuid and expires_at > now()
+"""
+_RECEIVED = """
+select event.id from workflows_event as event
+where event.id >= %(begin)s::uuid and event.id < %(end)s::uuid and (
+    event.key = any(%(correlations)s::text[])
+    or exists (
+        select from workflows_eventwait as wait
+        join workflows_run as run on run.id = wait.run_id
+        where wait.event = event.id and (
+            run.state = 'running' or run.id::text = any(%(runs)s::text[])
+            or run.workflow_name = any(%(workflows)s::text[])
+            or run.correlation_id = any(%(correlations)s::text[]))))
+"""
+"""Held by its key or by a run that received it, or received by one that has not ended."""
+
+EVENTS = DataClass(
+    name="events",
+    kind=KeyKind.UUID7,
+    tables=(Divided(name="workflows_event", key="id", match="id"),),
+    months=lambda: settings.RETENTION_EVENTS_MONTHS,
+    busy=_ALIVE,
+    kept=_RECEIVED,
+    tidy=(("workflows_eventkey", "event"),),
 )

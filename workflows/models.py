@@ -33,6 +33,9 @@ from workflows.core.states import (
     TrialState,
     WaitReason,
 )
+from workflows.event_models import Event as Event
+from workflows.event_models import EventKey as EventKey
+from workflows.event_models import EventWait as EventWait
 from workflows.gate_models import Gate as Gate
 from workflows.gate_models import JoinedStart as JoinedStart
 from workflows.gate_models import RunSlot as RunSlot

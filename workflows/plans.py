@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import assert_never
 
-from workflows import expressions, validation
+from workflows import event_matching, expressions, validation
 from workflows.core import switching
 from workflows.core.definition import RETURN, JsonValue, StepDefinition
 from workflows.core.plan import Plan, restore_plan
@@ -65,7 +65,7 @@ class Program:
         found: dict[str, list[str]] = {}
         for step_id, program in self.steps.items():
             kind = WAITING_KINDS.get(program.step.uses)
-            if kind is not None and kind.has_subject:
+            if kind is not None and kind.keeps_rows(program.step.inputs):
                 found.setdefault(program.step.uses, []).append(step_id)
         return found
 
@@ -149,6 +149,8 @@ def _visible(plan: Plan, step: StepDefinition) -> frozenset[str]:
 def _inputs(step: StepDefinition, *, scope: expressions.Scope) -> expressions.CompiledValue:
     if step.uses == switching.USES:
         return compile_switch(step.inputs, scope=scope)
+    if event_matching.match_of(step.inputs, uses=step.uses) is not None:
+        return event_matching.compile_wait(step.inputs, scope=scope)
     return expressions.compile_value(step.inputs, scope=scope)
 
 

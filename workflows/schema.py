@@ -151,6 +151,8 @@ def _worded(error: _Error) -> tuple[str, str]:
             )
         case "pattern" if error.kind.value in _PATTERNS:
             return f"{_shown(error.instance)} {_PATTERNS[error.kind.value]}", ""
+        case "falseSchema":
+            return "cannot stand beside what else is here", "take one of them out"
         case "format":
             return f"{_shown(error.instance)} is not a valid {error.kind.value}", ""
         case "minProperties" | "minItems" if error.kind.value == 1:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from workflows import switch_validation
+from workflows import event_matching, switch_validation
 from workflows.core import switching
 from workflows.core.building import expression_source
 from workflows.core.definition import RETURN, JsonObject, JsonValue
@@ -70,7 +70,7 @@ def step_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> I
     yield from _condition_problems(step.get("if"), at=path_to(at, "if"), scope=outer)
     yield from _for_each_problems(step, at=at, scope=outer)
     inner = surroundings.scope(has_item="for_each" in step)
-    yield from template_problems(step.get("with"), at=path_to(at, "with"), scope=inner)
+    yield from _input_problems(step, at=path_to(at, "with"), scope=inner)
     yield from _tolerance_problems(step, at=at)
     yield from _repetition_problems(step, at=at, scope=replace(inner, has_output=True))
     yield from _switch_problems(step, at=at, surroundings=surroundings)
@@ -84,9 +84,17 @@ def step_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> I
 def undo_problems(undo: JsonObject, *, at: str, has_item: bool, surroundings: Surroundings) -> Iterator[Problem]:
     """This will give everything that is wrong with the `undo` of a step beyond its shape."""
     yield from _use_problems(undo, at=at, surroundings=surroundings)
-    yield from template_problems(undo.get("with"), at=path_to(at, "with"), scope=surroundings.scope(has_item=has_item))
+    yield from _input_problems(undo, at=path_to(at, "with"), scope=surroundings.scope(has_item=has_item))
     yield from duration_problems(undo, at=at)
     yield from misplaced_timeouts(undo, at=at, has_item=has_item)
+
+
+def _input_problems(step: JsonObject, *, at: str, scope: Scope) -> Iterator[Problem]:
+    inputs, uses = step.get("with"), str(step.get("uses"))
+    if isinstance(inputs, Mapping) and event_matching.match_of(inputs, uses=uses) is not None:
+        yield from event_matching.match_problems(inputs, uses=uses, at=at, scope=scope)
+        inputs = event_matching.without_match(inputs)
+    yield from template_problems(inputs, at=at, scope=scope)
 
 
 def template_problems(value: JsonValue, *, at: str, scope: Scope) -> Iterator[Problem]:
@@ -171,6 +179,9 @@ def _wait_problems(inputs: JsonObject, *, at: str) -> Iterator[Problem]:
             read_instant(until)
         except WaitInvalid as error:
             yield Problem(path_to(at, "until"), str(error).removeprefix("`until`: "))
+    if "on_timeout" in inputs and "event" in inputs and not {"for", "until"} & inputs.keys():
+        hint = "add `for` or `until`, or take `on_timeout` out"
+        yield Problem(path_to(at, "on_timeout"), "without `for` or `until` it waits however long it takes", hint)
 
 
 def _function_problems(inputs: JsonObject, *, at: str, functions: Collection[str] | None) -> Iterator[Problem]:

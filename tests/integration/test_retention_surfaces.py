@@ -33,8 +33,8 @@ def earlier(name: str) -> Judged:
     return queries.plan_of(data, now=LATER)[0]
 
 
-def test_runs_and_trail_are_the_classes_there_are() -> None:
-    assert [data.name for data in classes.registered()] == ["audit", "runs"]
+def test_trail_events_and_runs_are_the_classes_there_are() -> None:
+    assert [data.name for data in classes.registered()] == ["audit", "events", "runs"]
 
 
 def test_run_under_way_keeps_its_month() -> None:

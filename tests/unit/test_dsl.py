@@ -10,6 +10,7 @@ from workflows import dsl, registry
 from workflows.core.definition import JsonObject
 from workflows.documents import content_hash, parse_document
 from workflows.dsl import Flow, Ref, StepTwice, WorkflowTwice, expr, index, item, run, workflow
+from workflows.flow_options import EventWanted
 from workflows.validation import find_problems
 
 USES: dict[str, JsonObject] = {"http.request": {"type": "object"}}
@@ -229,3 +230,30 @@ def test_step_ref_in_a_value_is_refused_with_what_would_be_right() -> None:
 
     with pytest.raises(TypeError, match=r"write charge\.output"):
         flow.set("next", {"x": charge})
+
+
+def test_wait_for_an_event_is_written_as_the_document_has_it() -> None:
+    flow, given = Flow(), Ref("input")
+    first = flow.set("first", {"least": 3})
+    wanted: EventWanted = {
+        "type": "paid",
+        "key": given.order,
+        "match": expr("event.data.sum >= steps.first.output.least"),
+    }
+
+    flow.wait("paid", event=wanted, length="3d", on_timeout="continue")
+
+    assert first.id == "first"
+    assert flow.steps["paid"] == {
+        "uses": "wait",
+        "with": {
+            "event": {
+                "type": "paid",
+                "key": "${{ input.order }}",
+                "match": "${{ event.data.sum >= steps.first.output.least }}",
+            },
+            "for": "3d",
+            "on_timeout": "continue",
+        },
+        "needs": "first",
+    }

@@ -357,3 +357,41 @@ def test_published_schema_refuses_uses_that_are_not_installed() -> None:
 
     assert not schema.is_valid({"name": "x", "steps": {"a": {"uses": "soap.call"}}})
     assert not schema.is_valid({"name": "x", "steps": {"a": {"uses": "python", "with": {"cal": "f.g"}}}})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "path", "message"),
+    [
+        ("{for: 1h, until: '2026-01-31T08:00:00Z'}", "until", "cannot stand beside"),
+        ("{event: {type: paid}}", "event", "`key` is missing"),
+        ("{event: {type: paid, key: true}}", "event.key", "must be a whole number or text"),
+        ("{event: {type: paid, key: k, matches: x}}", "event.matches", "there is no key"),
+        ("{event: {type: paid, key: k}, on_timeout: continue}", "on_timeout", "however long it takes"),
+        ("{event: {type: paid, key: k}, for: 1h, on_timeout: stop}", "on_timeout", "is not allowed"),
+        ("{for: 1h, on_timeout: fail}", "", "event"),
+        ("{event: {type: paid, key: k, match: event.data.}}", "event.match", ""),
+        ("{event: {type: paid, key: k, match: '1 + 1'}}", "event.match", "true or false"),
+        ("{event: {type: paid, key: k, match: steps.other.output.x}}", "event.match", ""),
+        ("{event: {type: paid, key: '${{ event.id }}'}}", "event.key", ""),
+    ],
+)
+def test_wait_that_cannot_end_as_it_says_is_refused(inputs: str, path: str, message: str) -> None:
+    text = f"name: n\nsteps:\n  s: {{uses: wait, with: {inputs}}}\n"
+
+    (problem,) = problems_of(text)
+
+    assert problem.path == f"$.steps.s.with{'.' if path else ''}{path}"
+    assert message in problem.message
+
+
+def test_match_sees_event_input_and_earlier_steps() -> None:
+    text = """
+name: n
+steps:
+  first: {uses: set, with: {least: 3}}
+  s:
+    needs: first
+    uses: wait
+    with: {event: {type: paid, key: "${{ input.key }}", match: "event.data.sum >= steps.first.output.least"}, for: 1h}
+"""
+    assert not problems_of(text)

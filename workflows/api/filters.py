@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from workflows.api.pagination import PARAMETERS
 from workflows.core import identity
 from workflows.core.states import DeadLetterState, IncidentState, PoisonState, RunState
-from workflows.models import DeadLetter, Incident, PoisonMessage, Run
+from workflows.models import DeadLetter, Event, Incident, PoisonMessage, Run
 
 
 class StrictFilterBackend(DjangoFilterBackend):
@@ -52,6 +52,28 @@ class RunFilter(FilterSet):
     def before_instant(self, runs: QuerySet[Run], _name: str, value: datetime) -> QuerySet[Run]:
         """This will keep runs created before an instant."""
         return runs.filter(id__lt=_earliest_id(value))
+
+
+class EventFilter(FilterSet):
+    """Events. Their ids are ordered by time like those of runs."""
+
+    type = django_filters.CharFilter()
+    key = django_filters.CharFilter()
+    source = django_filters.CharFilter()
+    received_after = django_filters.IsoDateTimeFilter(method="from_instant")
+    received_before = django_filters.IsoDateTimeFilter(method="before_instant")
+
+    class Meta:
+        model = Event
+        fields = ()
+
+    def from_instant(self, events: QuerySet[Event], _name: str, value: datetime) -> QuerySet[Event]:
+        """This will keep events that came at or after an instant."""
+        return events.filter(id__gte=_earliest_id(value))
+
+    def before_instant(self, events: QuerySet[Event], _name: str, value: datetime) -> QuerySet[Event]:
+        """This will keep events that came before an instant."""
+        return events.filter(id__lt=_earliest_id(value))
 
 
 class DeadLetterFilter(FilterSet):

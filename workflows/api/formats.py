@@ -67,6 +67,18 @@ class JsonParser(BaseParser):
         return value
 
 
+class CloudEventParser(JsonParser):
+    """Reads an event in structured mode."""
+
+    media_type = "application/cloudevents+json"
+
+
+class CloudEventBatchParser(JsonParser):
+    """Reads a list of events."""
+
+    media_type = "application/cloudevents-batch+json"
+
+
 class YamlParser(BaseParser):
     """Takes a definition written in YAML as it is (RFC 9512); the engine itself parses it."""
 

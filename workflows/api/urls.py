@@ -4,6 +4,7 @@ from django.urls import path
 
 from workflows.api.views.comparisons import RunComparisonViewSet, VersionComparisonViewSet
 from workflows.api.views.dead_letters import DeadLetterViewSet
+from workflows.api.views.events import CloudEventViewSet
 from workflows.api.views.incidents import IncidentViewSet, PoisonMessageViewSet
 from workflows.api.views.limits import LimitViewSet
 from workflows.api.views.pauses import PauseViewSet
@@ -59,5 +60,7 @@ urlpatterns = [
     path("limits/<slug:name>", LimitViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})),
     path("pauses", PauseViewSet.as_view({"get": "list", "post": "create"})),
     path("pauses/resume", PauseViewSet.as_view({"post": "resume"})),
+    path("events", CloudEventViewSet.as_view({"get": "list", "post": "create"})),
+    path("events/<uuid:event_id>", CloudEventViewSet.as_view({"get": "retrieve"}), name="event"),
     path("schema/definition.json", definition_schema, name="definition-schema"),
 ]

@@ -36,6 +36,7 @@ OBJECT_KINDS: Mapping[WaitReason, str] = {
     WaitReason.TIMER: "instant",
     WaitReason.CHILD_RUN: "run",
     WaitReason.CHILD_START: "workflow",
+    WaitReason.EVENT: "event",
     WaitReason.LIMIT: "limit",
     WaitReason.RATE: "connection",
     WaitReason.BREAKER: "connection",

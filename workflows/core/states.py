@@ -98,6 +98,7 @@ class WaitReason(StrEnum):
     TIMER = "timer"
     CHILD_RUN = "child_run"
     CHILD_START = "child_start"
+    EVENT = "event"
     CONCURRENCY = "concurrency"
     THROTTLE = "throttle"
     DEBOUNCE = "debounce"

@@ -76,7 +76,9 @@ def _prepared_step(cursor: Cursor, *, now: datetime) -> Prepared | Outcome:
     except ExpressionFailed as failure:
         return _refused(failure)
     call, turn = _call(cursor, inputs=inputs, index=None, attempt=cursor.attempt, now=now)
-    call = _staying(cursor, call, index=None, round_=cursor.claim.round, begun_at=cursor.begun_at, now=now)
+    call = _staying(
+        cursor, call, index=None, round_=cursor.claim.round, begun_at=cursor.begun_at, values=cursor.context, now=now
+    )
     return Prepared(call, cursor.context, turn)
 
 
@@ -87,8 +89,9 @@ def _prepared_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Prepared
         return _refused(failure)
     seen = _item_of(cursor, item=item)
     call, turn = _call(cursor, inputs=inputs, index=seen["index"], attempt=item.attempt, now=now)
-    call = _staying(cursor, call, index=item.index, round_=item.round, begun_at=item.started_at, now=now)
-    return Prepared(call, {**cursor.context, **seen}, turn)
+    values = {**cursor.context, **seen}
+    call = _staying(cursor, call, index=item.index, round_=item.round, begun_at=item.started_at, values=values, now=now)
+    return Prepared(call, values, turn)
 
 
 def inputs_of(cursor: Cursor, *, item: HeldItem | None = None) -> JsonValue:
@@ -129,7 +132,14 @@ def _call(
 
 
 def _staying(
-    cursor: Cursor, call: Call, *, index: int | None, round_: int, begun_at: datetime | None, now: datetime
+    cursor: Cursor,
+    call: Call,
+    *,
+    index: int | None,
+    round_: int,
+    begun_at: datetime | None,
+    values: dict[str, JsonValue],
+    now: datetime,
 ) -> Call:
     """A step that waits outside is told since when it does."""
     if call.uses not in WAITING_KINDS:
@@ -145,6 +155,7 @@ def _staying(
         inputs=call.inputs,
         begun_at=begun_at or now,
         now=now,
+        values=values,
     )
     return replace(call, stay=stay)
 

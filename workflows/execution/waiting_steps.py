@@ -2,15 +2,15 @@
 
 from collections.abc import Callable, Mapping
 
-from workflows.core import subworkflow, timers
+from workflows.core import subworkflow
 from workflows.core.definition import JsonObject
 from workflows.core.outcome import Failed, Parked
 from workflows.core.waiting_kinds import Stay
-from workflows.operations import children
+from workflows.operations import children, event_waits
 
 Look = Callable[[Stay], JsonObject | Failed | Parked]
 LOOKS: Mapping[str, Look] = {
-    "wait": timers.wait,
+    "wait": event_waits.wait,
     subworkflow.USES: children.look,
 }
 """How each kind looks, by its `uses`. A look may be repeated at any time: it changes only rows of its own kind."""

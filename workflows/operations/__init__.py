@@ -8,6 +8,7 @@ from workflows.operations.bulk_repairs import Outcome, discard_matching, requeue
 from workflows.operations.bulk_retries import retry_matching
 from workflows.operations.delays import read_start_at
 from workflows.operations.endings import cancel_run, expire_run
+from workflows.operations.events import Published, publish_event, publish_events
 from workflows.operations.incidents import assign_incident
 from workflows.operations.limits import delete_limit, set_limit
 from workflows.operations.pausing import PauseWanted, pause, resume
@@ -23,6 +24,7 @@ __all__ = [
     "EditedInput",
     "Outcome",
     "PauseWanted",
+    "Published",
     "Retried",
     "RetryWanted",
     "Start",
@@ -39,6 +41,8 @@ __all__ = [
     "pause",
     "preview_retry",
     "publish",
+    "publish_event",
+    "publish_events",
     "read_start_at",
     "requeue_dead_letter",
     "requeue_matching",
