@@ -64,6 +64,8 @@ class EventKind(StrEnum):
     DEAD_LETTER_DISCARDED = "dead_letter.discarded"
     INPUTS_EDITED = "inputs.edited"
     """Somebody gave a failed step or item other inputs; the payload holds the digests of old and new."""
+    RESULT_SET = "result.set"
+    """Somebody gave a step or item its result by hand; the payload says which, why, and what stood there before."""
     INCIDENT_OPENED = "incident.opened"
     INCIDENT_REOPENED = "incident.reopened"
     INCIDENT_RESOLVING = "incident.resolving"

@@ -14,6 +14,7 @@ class Scope(StrEnum):
     RUNS_READ = "runs:read"
     RUNS_WRITE = "runs:write"
     DEFINITIONS_WRITE = "definitions:write"
+    RESULTS_WRITE = "results:write"
     DEAD_LETTERS_WRITE = "dead_letters:write"
     EVENTS_WRITE = "events:write"
     ADMIN = "admin"

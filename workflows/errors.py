@@ -15,6 +15,7 @@ WorkflowError
 ├── NothingToUndo         the run did nothing that could be undone now
 ├── RetryRefused          the run cannot be retried in that way
 ├── RetryUnderWay         a retry of the run is at work
+├── ResultRefused         the result of the step cannot be set now
 ├── UnknownDeadLetter     no dead letter of that id
 ├── DeadLetterResolved    it was requeued or discarded before
 ├── NotRequeueable        trying it again would give the same again
@@ -184,6 +185,16 @@ class RetryUnderWay(WorkflowError):
         super().__init__(f"run {run_id} is being retried by run {retry}: wait for its end, or cancel it")
         self.run_id = run_id
         self.retry = retry
+
+
+class ResultRefused(WorkflowError):
+    """The result of the step cannot be set now; `why` says what is in the way."""
+
+    def __init__(self, *, run_id: object, place: str, why: str) -> None:
+        super().__init__(f"the result of {place} in run {run_id} cannot be set: {why}")
+        self.run_id = run_id
+        self.place = place
+        self.why = why
 
 
 class UnknownDeadLetter(WorkflowError):

@@ -59,13 +59,14 @@ class IncidentHour(models.Model):
 
 
 class InputOverride(models.Model):
-    """Inputs that somebody gave a failed step or item instead of its evaluated ones, until it has succeeded."""
+    """Inputs, or the result, that somebody gave a step or item instead of its own, until it has succeeded."""
 
     id = models.BigAutoField(primary_key=True)
     run_id = models.UUIDField()
     step = models.CharField(max_length=100)
     index = models.IntegerField(default=-1, help_text="Index of the item; -1: the step itself.")
-    payload = models.JSONField()
+    payload = models.JSONField(null=True)
+    is_result = models.BooleanField(default=False, db_default=False, help_text="The payload is its result.")
     edited_by = models.CharField(max_length=200)
     edited_at = models.DateTimeField()
 

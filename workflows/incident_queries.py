@@ -126,11 +126,19 @@ def open_letters(selection: Selection) -> QuerySet[DeadLetter]:
     return rows.order_by("id")
 
 
-def find_override(*, run_id: UUID, step: str, index: int | None) -> JsonValue:
-    """This will give the inputs that somebody gave a step or item instead of its own, or None."""
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What somebody gave a step or item instead of its own: inputs, or its result."""
+
+    value: JsonValue
+    is_result: bool
+
+
+def find_override(*, run_id: UUID, step: str, index: int | None) -> Given | None:
+    """This will give what somebody gave a step or item instead of its own, or None."""
     rows = InputOverride.objects.filter(run_id=run_id, step=step, index=-1 if index is None else index)
-    payload: JsonValue = rows.values_list("payload", flat=True).first()
-    return payload
+    found = rows.values_list("payload", "is_result").first()
+    return None if found is None else Given(*found)
 
 
 def open_incidents() -> int:

@@ -130,6 +130,7 @@ class Run(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        permissions = (("set_result", "Can set the result of a step by hand"),)
         constraints = [
             models.CheckConstraint(
                 condition=Q(state=RunState.RUNNING, ended_at__isnull=True)

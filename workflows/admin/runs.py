@@ -23,6 +23,7 @@ from workflows.admin.comparing import RunComparing
 from workflows.admin.filters import StartedFilter, WorkflowFilter
 from workflows.admin.pages import ReadingAdmin, actor_of, is_allowed, names_of, require, uuid_of
 from workflows.admin.paging import CappedPaginator
+from workflows.admin.results import set_result
 from workflows.admin.retrying import Retrying
 from workflows.core.pausing import PauseScope
 from workflows.core.states import ItemState, RunState
@@ -31,6 +32,8 @@ from workflows.models import Run
 from workflows.templatetags.workflow_display import span
 
 _EVENTS = 200
+_SETTABLE = ("failed", "running", "ready", "retrying", "waiting")
+"""States of steps whose result may be set by hand."""
 
 
 @admin.register(Run)
@@ -87,6 +90,7 @@ class RunAdmin(ReadingAdmin):
         own = [
             path("compare/", wrap(RunComparing(self).page), name="workflows_run_compare"),
             path("<uuid:run_id>/retry/", wrap(Retrying(self).page), name="workflows_run_retry"),
+            path("<uuid:run_id>/steps/<str:step>/result/", wrap(require_POST(set_result)), name="workflows_run_result"),
             path("<uuid:run_id>/live/", wrap(self.live), name="workflows_run_live"),
             path("<uuid:run_id>/cancel/", wrap(require_POST(self.cancel)), name="workflows_run_cancel"),
             path("<uuid:run_id>/undo/", wrap(require_POST(self.undo)), name="workflows_run_undo"),
@@ -127,6 +131,8 @@ class RunAdmin(ReadingAdmin):
             "retry_of": retries.find_origin(row, state=story.run.state) if story.run.round else None,
             "retries": () if story.run.state == RunState.RUNNING else retries.retries_of(row),
             "may_retry": is_allowed(request, "add_run") and story.run.state != RunState.RUNNING,
+            "may_set_result": is_allowed(request, "set_result"),
+            "settable": _SETTABLE,
             "may_cancel": is_allowed(request, "change_run"),
             "may_resolve": is_allowed(request, "change_deadletter"),
             "item_state": wanted,

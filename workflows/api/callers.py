@@ -15,6 +15,7 @@ _READING = ("GET", "HEAD", "OPTIONS")
 _PERMISSIONS: Mapping[Scope, str] = {
     Scope.RUNS_READ: "workflows.view_run",
     Scope.RUNS_WRITE: "workflows.add_run",
+    Scope.RESULTS_WRITE: "workflows.set_result",
     Scope.DEFINITIONS_WRITE: "workflows.add_workflowversion",
     Scope.DEAD_LETTERS_WRITE: "workflows.change_deadletter",
     Scope.EVENTS_WRITE: "workflows.add_event",

@@ -8,6 +8,7 @@ from workflows.api.views.events import CloudEventViewSet
 from workflows.api.views.incidents import IncidentViewSet, PoisonMessageViewSet
 from workflows.api.views.limits import LimitViewSet
 from workflows.api.views.pauses import PauseViewSet
+from workflows.api.views.results import ResultViewSet
 from workflows.api.views.retries import RetryViewSet
 from workflows.api.views.run_parts import AttemptViewSet, ChildViewSet, EventViewSet, ItemViewSet, StepViewSet
 from workflows.api.views.runs import RunViewSet
@@ -24,6 +25,7 @@ urlpatterns = [
     path("runs/retry", RetryViewSet.as_view({"post": "create_many"})),
     path("runs/<uuid:run_id>/retry", RetryViewSet.as_view({"post": "create"})),
     path("runs/<uuid:run_id>/steps", StepViewSet.as_view({"get": "list"})),
+    path("runs/<uuid:run_id>/steps/<str:step>/result", ResultViewSet.as_view({"post": "create"})),
     path("runs/<uuid:run_id>/steps/<str:step>/items", ItemViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/children", ChildViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/attempts", AttemptViewSet.as_view({"get": "list"})),

@@ -9,7 +9,7 @@ from dataclasses import fields
 
 from workflows.core.definition import StepDefinition
 
-_CARRIES = frozenset({"queue", "limits", "retry", "timeout_s", "parallel"})
+_CARRIES = frozenset({"queue", "limits", "retry", "timeout_s", "allowance", "parallel"})
 _WORDS = {"inputs": "with", "condition": "if"}
 """Fields whose word in the document is another one."""
 

@@ -22,6 +22,7 @@ from workflows.execution.function_threads import FunctionThreads
 from workflows.execution.leases import keeper
 from workflows.execution.repeating import Round
 from workflows.expressions import ExpressionFailed
+from workflows.incident_queries import Given
 from workflows.store import HeldItem
 
 
@@ -69,10 +70,13 @@ class Prepared:
 
 def _prepared_step(cursor: Cursor, *, now: datetime) -> Prepared | Outcome:
     program = cursor.current
+    given = _given(cursor, index=None, round_=cursor.claim.round)
+    if given is not None and given.is_result:
+        return actions.judged(given.value, payload=None)
     try:
         if program.condition is not None and not program.condition.evaluate(cursor.context):
             return Skipped()
-        inputs = inputs_of(cursor)
+        inputs = _inputs(cursor, given=given, item=None)
     except ExpressionFailed as failure:
         return _refused(failure)
     call, turn = _call(cursor, inputs=inputs, index=None, attempt=cursor.attempt, now=now)
@@ -83,8 +87,11 @@ def _prepared_step(cursor: Cursor, *, now: datetime) -> Prepared | Outcome:
 
 
 def _prepared_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Prepared | Outcome:
+    given = _given(cursor, index=item.index, round_=item.round)
+    if given is not None and given.is_result:
+        return actions.judged(given.value, payload=None)
     try:
-        inputs = inputs_of(cursor, item=item)
+        inputs = _inputs(cursor, given=given, item=item)
     except ExpressionFailed as failure:
         return _refused(failure)
     seen = _item_of(cursor, item=item)
@@ -95,17 +102,22 @@ def _prepared_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Prepared
 
 
 def inputs_of(cursor: Cursor, *, item: HeldItem | None = None) -> JsonValue:
-    """This will give what a step or item is called with. Raises ExpressionFailed.
+    """This will give what a step or item is called with. Raises ExpressionFailed."""
+    index, round_ = (None, cursor.claim.round) if item is None else (item.index, item.round)
+    return _inputs(cursor, given=_given(cursor, index=index, round_=round_), item=item)
 
-    Only what was requeued can have inputs that somebody edited; nothing else looks for them.
-    """
-    context, index, round_ = cursor.context, None, cursor.claim.round
-    if item is not None:
-        context, index, round_ = {**context, **_item_of(cursor, item=item)}, item.index, item.round
-    if round_:
-        edited = incident_queries.find_override(run_id=cursor.claim.run_id, step=cursor.step.id, index=index)
-        if edited is not None:
-            return edited
+
+def _given(cursor: Cursor, *, index: int | None, round_: int) -> Given | None:
+    """Only what was brought back can have inputs or a result that somebody gave; nothing else looks for them."""
+    if not round_:
+        return None
+    return incident_queries.find_override(run_id=cursor.claim.run_id, step=cursor.step.id, index=index)
+
+
+def _inputs(cursor: Cursor, *, given: Given | None, item: HeldItem | None) -> JsonValue:
+    if given is not None and not given.is_result:
+        return given.value
+    context = cursor.context if item is None else {**cursor.context, **_item_of(cursor, item=item)}
     return cursor.current.inputs.evaluate(context)
 
 

@@ -15,6 +15,7 @@ from workflows.operations.pausing import PauseWanted, pause, resume
 from workflows.operations.poison import discard_message
 from workflows.operations.publishing import check, publish, set_enabled
 from workflows.operations.repairs import discard_dead_letter, requeue_dead_letter
+from workflows.operations.results import SetResult, set_result
 from workflows.operations.retrying import EditedInput, Retried, RetryWanted, preview_retry, retry_run
 from workflows.operations.starting import Start, Started, start_run, start_runs
 from workflows.operations.undoing import undo_run
@@ -27,6 +28,7 @@ __all__ = [
     "Published",
     "Retried",
     "RetryWanted",
+    "SetResult",
     "Start",
     "Started",
     "admit_due",
@@ -51,6 +53,7 @@ __all__ = [
     "retry_run",
     "set_enabled",
     "set_limit",
+    "set_result",
     "start_run",
     "start_runs",
     "undo_run",

@@ -37,7 +37,7 @@ def put_override(
         run_id=run.id,
         step=letter.step,
         index=_STEP if letter.index is None else letter.index,
-        defaults={"payload": checked, "edited_by": str(actor), "edited_at": now},
+        defaults={"payload": checked, "is_result": False, "edited_by": str(actor), "edited_at": now},
     )
     audit.record(
         Event(
