@@ -439,7 +439,7 @@ where item.run_id = %(run_id)s and item.step = %(step)s and item.state = 'runnin
 order by item.index;
 
 -- name: take_waiting_items
--- Hands items to a puller whose time to be tried again has come.
+-- Hands items to a puller whose time to be tried again has come. `exists` has the puller locked before any item.
 with holder as (
     select id from workflows_activation where id = %(id)s and epoch = %(epoch)s and notice = 0 for update
 )
@@ -448,7 +448,7 @@ set state = 'running', due_at = null, slot = %(slot)s, wait_reason = '', wait_ob
     parked_s = item.parked_s + coalesce(extract(epoch from now() - item.parked_at), 0), parked_at = null
 from holder, (
     select index from workflows_item
-    where run_id = %(run_id)s and step = %(step)s and due_at <= now()
+    where run_id = %(run_id)s and step = %(step)s and due_at <= now() and exists (select from holder)
     order by due_at
     limit %(limit)s
     for update skip locked

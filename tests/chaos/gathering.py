@@ -1,19 +1,20 @@
 """Reads all evidence from the database and the ledgers once the attack is over; it changes nothing."""
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from audit import queries as audit
+from audit.models import AuditEvent
 from audit.verify import is_genuine
 from tests.chaos import evidence as found
 from tests.chaos.book import Book
@@ -35,31 +36,44 @@ def gather(*, book: Book, scene: Scene, gateway_ledger: Path, watch: Watch) -> E
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("set transaction isolation level repeatable read")
-        return _gather(book=book, scene=scene, gateway_ledger=gateway_ledger, watch=watch)
+        rows = rows_of(Run.objects.all(), trail=audit.walk(), ledger=scene.ledger)
+        return replace(
+            with_slots(rows, held=Slot.objects.all()),
+            book=book,
+            workloads=BY_NAME,
+            charges=list(_charges(gateway_ledger)),
+            business_rows=frozenset(business.rows()),
+            business_actor=str(business.ACTOR),
+            unnamed_waits=watch.unnamed_waits,
+            looks=watch.looks,
+        )
 
 
-def _gather(*, book: Book, scene: Scene, gateway_ledger: Path, watch: Watch) -> Evidence:
-    runs = {run.id: run for run in _rows(found.RunRow, Run.objects.all())}
+def rows_of(wanted: QuerySet[Run], *, trail: Iterable[AuditEvent], ledger: Path) -> Evidence:
+    """This will read what there is of some runs: their rows, their trail and the ledger of their steps."""
+    runs = {run.id: run for run in _rows(found.RunRow, wanted)}
+    of_runs = Q(run_id__in=wanted.values("id"))
     return Evidence(
-        book=book,
-        workloads=BY_NAME,
+        book=Book(),
+        workloads={},
         runs=runs,
         definitions={version: _definitions(version) for version in {run.version_id for run in runs.values()}},
-        steps=_rows(found.StepRow, Step.objects.all()),
-        fanouts=_rows(found.FanoutRow, Fanout.objects.all()),
-        items=_rows(found.ItemRow, Item.objects.all()),
-        attempts=_rows(found.AttemptRow, Attempt.objects.all()),
-        letters=_rows(found.LetterRow, DeadLetter.objects.all()),
-        activations=list(_activations()),
-        slots=list(_slots()),
-        events=list(_events()),
-        ledger=Ledger(scene.ledger).entries(),
-        charges=list(_charges(gateway_ledger)),
-        business_rows=frozenset(business.rows()),
-        business_actor=str(business.ACTOR),
-        unnamed_waits=watch.unnamed_waits,
-        looks=watch.looks,
+        steps=_rows(found.StepRow, Step.objects.filter(of_runs)),
+        fanouts=_rows(found.FanoutRow, Fanout.objects.filter(of_runs)),
+        items=_rows(found.ItemRow, Item.objects.filter(of_runs)),
+        attempts=_rows(found.AttemptRow, Attempt.objects.filter(of_runs)),
+        letters=_rows(found.LetterRow, DeadLetter.objects.filter(of_runs)),
+        activations=list(_activations(of_runs)),
+        events=list(_events(trail)),
+        ledger=Ledger(ledger).entries(),
     )
+
+
+def with_slots(evidence: Evidence, *, held: QuerySet[Slot]) -> Evidence:
+    """This will add which of some slots somebody has."""
+    taken = held.filter(holder__isnull=False).order_by("id").values_list("limit__name", "number", "holder")
+    slots = [found.SlotRow(limit=limit, number=number, holder=holder or 0) for limit, number, holder in taken]
+    return replace(evidence, slots=slots)
 
 
 def _rows(row: type[_Row], queryset: QuerySet[Any]) -> list[_Row]:  # Any: whatever model has the row's columns
@@ -71,9 +85,9 @@ def _definitions(version_id: int) -> Mapping[str, StepDefinition]:
     return plans.program_of(version_id).plan.graph.steps
 
 
-def _activations() -> Iterator[found.ActivationRow]:
+def _activations(of_runs: Q) -> Iterator[found.ActivationRow]:
     now = timezone.now()
-    for row in Activation.objects.all():
+    for row in Activation.objects.filter(of_runs):
         yield found.ActivationRow(
             run_id=row.run_id,
             segment=row.segment,
@@ -85,14 +99,8 @@ def _activations() -> Iterator[found.ActivationRow]:
         )
 
 
-def _slots() -> Iterator[found.SlotRow]:
-    held = Slot.objects.filter(holder__isnull=False).order_by("id")
-    for limit, number, holder in held.values_list("limit__name", "number", "holder"):
-        yield found.SlotRow(limit=limit, number=number, holder=holder or 0)
-
-
-def _events() -> Iterator[found.EventRow]:
-    for event in audit.walk():
+def _events(trail: Iterable[AuditEvent]) -> Iterator[found.EventRow]:
+    for event in trail:
         if event.subject_type == "run":
             yield found.EventRow(
                 id=event.id,

@@ -80,6 +80,7 @@ def restart(comeback: Comeback, *, letter: DeadLetter) -> None:
     if letter.index is None:
         comeback.activation(step, slot=_free_slot(comeback, step=step)).save(force_insert=True)
         return
+    _lock_pullers(comeback, step=step)
     Item.objects.filter(run_id=run.id, step=step, index=letter.index).update(
         state=ItemState.WAITING,
         due_at=comeback.due_at,
@@ -164,6 +165,13 @@ def _free_slot(comeback: Comeback, *, step: str) -> int:
     others = Activation.objects.filter(run_id=comeback.run.id, segment=segment)
     highest = others.aggregate(slot=Max("slot"))["slot"]
     return 0 if highest is None else int(highest) + 1
+
+
+def _lock_pullers(comeback: Comeback, *, step: str) -> None:
+    """Pullers are locked before items: one that is about to sleep sees what comes back, or is seen asleep."""
+    segment, _ = comeback.program.plan.place_of[step]
+    pullers = Activation.objects.select_for_update().filter(run_id=comeback.run.id, segment=segment)
+    list(pullers.order_by("id").values_list("id"))
 
 
 def _call_puller(comeback: Comeback, *, step: StepDefinition) -> None:

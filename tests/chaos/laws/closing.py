@@ -44,7 +44,11 @@ def _order(
 
 
 def _ended(evidence: Evidence) -> Iterator[RunRow]:
-    return (run for run in evidence.runs.values() if run.state != "running")
+    """Who was cancelled with force owes nothing."""
+    for run in evidence.runs.values():
+        is_forced = any(event.payload.get("is_forced") for event in evidence.events_of[run.id])
+        if run.state != "running" and not is_forced:
+            yield run
 
 
 def _succeeded(rows: Mapping[str, StepRow], step: str) -> bool:

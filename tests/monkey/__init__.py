@@ -1,0 +1,1 @@
+"""A monkey: it does to runs whatever people and processes can do, in any order, and then every law must hold."""
