@@ -35,6 +35,7 @@ class EventKind(StrEnum):
     RUN_FAILED = "run.failed"
     RUN_CANCELLED = "run.cancelled"
     RUN_ENDING = "run.ending"
+    RUN_DEADLINE_MISSED = "run.deadline_missed"
     """What it will end as is decided; what it owes before that, undo and `finally`, comes now."""
     RUN_REQUEUED = "run.requeued"
     RUN_RETRIED = "run.retried"

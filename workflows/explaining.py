@@ -62,6 +62,7 @@ class Explanation:
     state: str
     summary: str
     ended_at: datetime | None
+    deadline_at: datetime | None
     reasons: Sequence[Reason]
     behind: Sequence[Behind]
 
@@ -76,6 +77,7 @@ def explain(run: Run) -> Explanation:
         state=run.state,
         summary=_summary(run, reasons=reasons),
         ended_at=run.ended_at,
+        deadline_at=run.deadline_at,
         reasons=reasons,
         behind=behind,
     )
@@ -190,4 +192,5 @@ def _summary(run: Run, *, reasons: Sequence[Reason]) -> str:
     first = min(reasons, key=lambda reason: (reason.is_running, reason.since))
     more = f", and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     ending = f"it is ending as {run.ending}: " if run.ending else ""
-    return f"{ending}{first.step} {first.says}{more}"
+    late = "" if run.deadline_missed_at is None else f"late since {run.deadline_missed_at:%Y-%m-%d %H:%M:%S}: "
+    return f"{late}{ending}{first.step} {first.says}{more}"

@@ -3,12 +3,14 @@
 They are the keys of the definition document.
 """
 
+from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, TypedDict
 
 __all__ = [
     "Batch",
     "Cancel",
     "Concurrency",
+    "Deadline",
     "Debounce",
     "Defaults",
     "EventWanted",
@@ -21,6 +23,7 @@ __all__ = [
     "Singleton",
     "Throttle",
     "Timeout",
+    "Told",
 ]
 
 Length: TypeAlias = str | int | float
@@ -165,6 +168,25 @@ class Timeout(TypedDict, total=False):
     start_to_close: Length
     schedule_to_start: Length
     schedule_to_close: Length
+
+
+class Told(TypedDict):
+    """Somebody who is told, by a channel of notifications."""
+
+    channel: str
+    recipient: str
+
+
+class Deadline(TypedDict, total=False):
+    """When a run is late, and what happens then; see the definition format."""
+
+    after: Length
+    median: float
+    of: int
+    at_least: int
+    min: Length
+    action: Literal["fail", "cancel", "notify"]
+    notify: Sequence[Told]
 
 
 class Defaults(TypedDict, total=False):

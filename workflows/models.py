@@ -118,6 +118,7 @@ class Run(models.Model):
     fairness_weight = models.FloatField(default=1.0, db_default=1.0, help_text="How large that share is.")
     round = models.SmallIntegerField(default=0, help_text="How often it was requeued.")
     deadline_at = models.DateTimeField(null=True)
+    deadline_missed_at = models.DateTimeField(null=True, help_text="The deadline it was too late for and went on.")
     start_key = models.CharField(max_length=300, null=True, help_text="Client and Idempotency-Key.")
     start_digest = models.CharField(max_length=64, blank=True, default="")
     created_at = models.DateTimeField()

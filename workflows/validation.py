@@ -9,6 +9,7 @@ from workflows.core.building import needs_of, restore_definition
 from workflows.core.definition import Definition, JsonObject
 from workflows.core.order import upstream_of
 from workflows.core.problems import DefinitionInvalid, Problem, path_to
+from workflows.deadline_validation import deadline_problems
 from workflows.definition_schema import definition_schema
 from workflows.expressions import Scope
 from workflows.flow_validation import flow_problems
@@ -19,7 +20,6 @@ from workflows.step_validation import (
     Surroundings,
     duration_problems,
     lane_problems,
-    length_problems,
     step_problems,
     template_problems,
 )
@@ -110,7 +110,7 @@ def _top_problems(document: JsonObject, *, lanes: Collection[str] | None) -> Ite
     schema = document.get("input")
     if isinstance(schema, Mapping):
         yield from schema_problems(schema, at="$.input")
-    yield from length_problems(document, key="deadline", at="$", is_nothing_allowed=False)
+    yield from deadline_problems(document)
     defaults = document.get("defaults")
     if isinstance(defaults, Mapping):
         yield from duration_problems(defaults, at="$.defaults")

@@ -151,6 +151,8 @@ def _why(options: argparse.Namespace, console: Console) -> int:
         console.print(orjson.dumps(asdict(found)).decode(), highlight=False, markup=False)
         return 0
     console.print(f"{found.workflow}:", found.summary, highlight=False, markup=False)
+    if found.deadline_at is not None:
+        console.print(f"its deadline is {found.deadline_at:%Y-%m-%d %H:%M:%S}", highlight=False, markup=False)
     if found.reasons:
         table = Table("step", "why", "since", "until", "goes on when", "ahead of it")
         for reason in found.reasons:

@@ -1,11 +1,14 @@
 """Times of steps are kept whoever dies: the worker that has the step, or the scheduler that would end it."""
 
-from tests.flows.driving import begin, call, states, wait_for_end
+from pathlib import Path
+
+from integrations.models import Notification
+from tests.flows.driving import begin, call, states, trail, wait_for_end
 from tests.flows.ledger import Ledger
 from tests.scenarios.conftest import HASTY
 from tests.support.processes import Processes
 from tests.support.waiting import wait_until
-from workflows.models import Attempt, DeadLetter
+from workflows.models import Attempt, DeadLetter, Run
 
 LONG = {**HASTY, "LEASE_S": "60"}
 """Leases that outlast the test: only the times of the steps end what is lost."""
@@ -39,3 +42,26 @@ def test_times_are_kept_without_any_worker(worker_processes: Processes, ledger: 
     assert states(hit) == {"hit": "failed", "mend": "succeeded"}
     assert len(ledger.entries("begin")) == 1
     assert not ledger.entries("effect")
+
+
+def test_deadline_is_told_once_whichever_scheduler_dies(
+    worker_processes: Processes, ledger: Ledger, tmp_path: Path
+) -> None:
+    gate = tmp_path / "gate"
+    deadline = {"after": "1s", "action": "notify", "notify": [{"channel": "log", "recipient": "operators"}]}
+    args = {"ledger": str(ledger.path), "gate": str(gate)}
+    run_id = begin({"slow": call("effect", args=args)}, deadline=deadline)
+    worker_processes.start_worker(env=HASTY, wait=False)
+    schedulers = [worker_processes.start_scheduler(env=HASTY, wait=False) for _ in range(2)]
+
+    wait_until(lambda: Run.objects.get(id=run_id).deadline_missed_at is not None, what="the run is late")
+    for scheduler in schedulers:
+        scheduler.kill()
+    worker_processes.start_scheduler(env=HASTY)
+    gate.touch()
+    (run,) = wait_for_end(run_id)
+
+    assert run.state == "succeeded"
+    assert trail(run_id).count("run.deadline_missed") == 1
+    assert Notification.objects.filter(about=str(run_id)).count() == 1
+    assert len(ledger.entries("effect")) == 1

@@ -4,6 +4,7 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
+from workflows.core.deadlines import DeadlineRule
 from workflows.core.definition import Jitter, JsonObject, JsonValue, RetryPolicy
 from workflows.core.problems import DefinitionInvalid, Problem
 from workflows.core.states import FailureKind, JoinRule
@@ -77,7 +78,7 @@ def test_definition_has_everything_the_document_says() -> None:
     definition = parse_definition(document, uses=USES, functions=FUNCTIONS)
     charge, lines, fixed = definition.steps
 
-    assert (definition.name, definition.deadline_s) == ("order-to-cash", 7200.0)
+    assert (definition.name, definition.deadline) == ("order-to-cash", DeadlineRule(after_s=7200.0))
     assert definition.output == {"charge": "${{ steps.charge.output.id }}"}
     assert charge.condition == "input.total > 0"
     assert (charge.queue, charge.timeout_s, charge.connection) == ("io", 10.0, "payments")
@@ -101,7 +102,7 @@ def test_definition_without_defaults_takes_those_of_the_engine() -> None:
 
     assert definition.step(step_id="a").retry == RetryPolicy()
     assert definition.step(step_id="a").queue == "default"
-    assert definition.deadline_s is None
+    assert definition.deadline is None
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,7 @@ class ExplanationSerializer(serializers.Serializer[Any]):
     state = StateField(RunState)
     summary = serializers.CharField(help_text="All of it in one line.")
     ended_at = serializers.DateTimeField(allow_null=True)
+    deadline_at = serializers.DateTimeField(allow_null=True)
     reasons = ReasonSerializer(many=True)
     behind = BehindSerializer(many=True)
 

@@ -161,6 +161,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "priority",
             "round",
             "deadline_at",
+            "deadline_missed_at",
             "created_at",
             "ended_at",
             "ending",

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from workflows.core.allowances import START_TO_CLOSE, allowance_of, parse_timeouts
+from workflows.core.deadlines import parse_deadline
 from workflows.core.definition import (
     CancelPolicy,
     Definition,
@@ -29,13 +30,12 @@ def restore_definition(document: JsonObject) -> Definition:
     """This will build the definition of a published document, with `defaults` merged into its steps."""
     checked: _Checked = document
     defaults = checked.get("defaults", {})
-    deadline = checked.get("deadline")
     fairness = checked.get("fairness", {})
     return Definition(
         name=checked["name"],
         description=checked.get("description", ""),
         input_schema=_input_schema(checked.get("input")),
-        deadline_s=None if deadline is None else parse_duration(deadline),
+        deadline=parse_deadline(checked.get("deadline")),
         steps=tuple(_step(step_id, step, defaults=defaults) for step_id, step in checked["steps"].items()),
         output=checked.get("output"),
         fairness_key=fairness.get("key"),

@@ -6,6 +6,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from workflows.core.allowances import UNBOUNDED, Allowance
+from workflows.core.deadlines import DeadlineRule
 from workflows.core.flow_control import FlowControl
 from workflows.core.repetition import Repetition
 from workflows.core.states import FailureKind, JoinRule, Phase, UndoWhen
@@ -108,7 +109,7 @@ class Definition:
     description: str = ""
     input_schema: JsonObject | None = None
     output: JsonValue = None
-    deadline_s: float | None = None
+    deadline: DeadlineRule | None = None
     fairness_key: JsonValue = None
     fairness_weight: float = 1.0
     flow: FlowControl | None = None

@@ -93,7 +93,7 @@ def _leave(
         freed = closing.end(run, state=follows.run_state, actor=ENGINE, at=at, output=Output(output), told=told)
         slots.hand_on(freed, now=at)
         return follows
-    until = cursor.claim.deadline_at if active else None
+    until = cursor.cut_off_at if active else None
     closing.enter(
         run, actor=ENGINE, at=at, output=Output(output), until=until, told={**told, "going_steps": sorted(active)}
     )

@@ -97,13 +97,20 @@ class Cursor:
         is_alone = program.plan.is_straight and not is_bound
         return is_alone and self.claim.position == 0 and not self.has_failed
 
+    @property
+    def cut_off_at(self) -> datetime | None:
+        """This will give when what is under way is stopped: not at a deadline that only has somebody told."""
+        rule = self.program.plan.definition.deadline
+        is_kept = self.claim.ending or rule is None or rule.ends_run
+        return self.claim.deadline_at if is_kept else None
+
     def step_context(
         self, *, now: datetime, index: int | None = None, attempt: int | None = None, round_number: int | None = None
     ) -> StepContext:
         """This will say to a step who calls it, and how long it may take."""
         timeout_s = self.step.timeout_s
-        if self.claim.deadline_at is not None:
-            timeout_s = min(timeout_s, (self.claim.deadline_at - now).total_seconds())
+        if self.cut_off_at is not None:
+            timeout_s = min(timeout_s, (self.cut_off_at - now).total_seconds())
         if self.latest.end_at is not None:
             timeout_s = min(timeout_s, (self.latest.end_at - now).total_seconds())
         return StepContext(

@@ -10,11 +10,12 @@ from uuid import UUID
 
 from audit.events import Actor
 from workflows import plans
+from workflows.core.deadlines import DeadlineAction, DeadlineRule
 from workflows.core.definition import JsonObject
 from workflows.core.states import Notice, RunState, TrialState, WaitReason
 from workflows.errors import RunEnded, UnknownRun
 from workflows.models import Activation, DeadLetter, Run
-from workflows.operations import burials, closing, slots, stopping, trials
+from workflows.operations import burials, closing, deadlines, slots, stopping, trials
 from workflows.operations.burials import Burial
 from workflows.operations.closing import Leaving
 from workflows.operations.incidents import ENGINE
@@ -74,7 +75,10 @@ def cancel_run(
 
 
 def expire_run(*, run_id: UUID, now: datetime) -> bool:
-    """This will fail a run whose deadline has passed, or stop what its grace has passed for; False when it ended."""
+    """This will act on the deadline of a run that has passed, or stop what its grace has passed for.
+
+    False: it has ended, or is not late. One that only has somebody told goes on, and is not late a second time.
+    """
 
     def expire() -> bool:
         run = Run.objects.select_for_update().filter(id=run_id, state=RunState.RUNNING).first()
@@ -83,15 +87,27 @@ def expire_run(*, run_id: UUID, now: datetime) -> bool:
         if run.ending:
             slots.hand_on(_end_grace(run, now=now), now=now)
             return True
-        error = {
-            "kind": "deadline",
-            "message": f"did not end before its deadline {run.deadline_at.isoformat()}",
-            "step": None,
-        }
-        end(run, state=RunState.FAILED, error=error, actor=ENGINE, now=now)
+        _act_on_deadline(run, now=now)
         return True
 
     return between_steps(expire)
+
+
+def _act_on_deadline(run: Run, *, now: datetime) -> None:
+    definition = plans.program_of(run.version_id).plan.definition
+    rule, deadline_at = definition.deadline or DeadlineRule(), run.deadline_at
+    if not rule.ends_run:
+        deadlines.miss(run, rule=rule, now=now)
+        return
+    deadlines.tell(run, rule=rule, now=now)
+    message = "" if deadline_at is None else f"did not end before its deadline {deadline_at.isoformat()}"
+    error = {"kind": "deadline", "message": message, "step": None}
+    if rule.action is DeadlineAction.FAIL:
+        end(run, state=RunState.FAILED, error=error, actor=ENGINE, now=now)
+        return
+    cancel = definition.cancel
+    freed = stop(run, state=RunState.CANCELLED, error=error, actor=ENGINE, now=now, grace_s=cancel.grace_s)
+    slots.hand_on(freed, now=now)
 
 
 def end(run: Run, *, state: RunState, error: JsonObject, actor: Actor, now: datetime) -> None:

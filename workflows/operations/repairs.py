@@ -13,7 +13,7 @@ from workflows.core.definition import JsonValue
 from workflows.core.states import DeadLetterState, Phase, RunState, TrialState
 from workflows.errors import DeadLetterResolved, NotRequeueable, RunEnded, RunUndone, StillEnding, UnknownDeadLetter
 from workflows.models import DeadLetter, Run, Step
-from workflows.operations import incidents, overrides, revival, trials, waiting
+from workflows.operations import deadlines, incidents, overrides, revival, trials, waiting
 from workflows.operations.revival import Comeback
 from workflows.plans import Program
 
@@ -135,7 +135,8 @@ def _go_on(run: Run, *, program: Program, is_closing: bool, begins_at: datetime)
     if is_closing:
         _resume(run)
     else:
-        _reopen(run, deadline_s=program.plan.definition.deadline_s, begins_at=begins_at)
+        deadline_s = deadlines.length_s(program.plan.definition.deadline, workflow=program.workflow_name)
+        _reopen(run, deadline_s=deadline_s, begins_at=begins_at)
 
 
 def _resume(run: Run) -> None:
@@ -151,9 +152,10 @@ def _reopen(run: Run, *, deadline_s: float | None, begins_at: datetime) -> None:
     run.state, run.error, run.output, run.ended_at = RunState.RUNNING, None, None, None
     run.ending, run.is_undoing = "", False
     run.round += 1
-    if deadline_s is not None:
-        run.deadline_at = begins_at + timedelta(seconds=deadline_s)
-    run.save(update_fields=["state", "error", "output", "ended_at", "round", "deadline_at", "ending", "is_undoing"])
+    run.deadline_at = None if deadline_s is None else begins_at + timedelta(seconds=deadline_s)
+    run.deadline_missed_at = None
+    changed = ["state", "error", "output", "ended_at", "round", "deadline_at", "ending", "is_undoing"]
+    run.save(update_fields=[*changed, "deadline_missed_at"])
 
 
 def _deadlines(letter: DeadLetter) -> Sequence[DeadLetter]:

@@ -36,7 +36,7 @@ from workflows.errors import (
     WorkflowDisabled,
 )
 from workflows.models import DeadLetter, Retry, Run
-from workflows.operations import carrying, closing, repairs, waiting
+from workflows.operations import carrying, closing, deadlines, repairs, waiting
 from workflows.operations.fairness import share_of
 from workflows.operations.revival import Comeback
 from workflows.plans import Program
@@ -224,7 +224,7 @@ def _advance(prepared: _Prepared) -> Advance:
 def _begin(prepared: _Prepared, *, actor: Actor, now: datetime, delay_s: float) -> Run:
     run, program = prepared.run, prepared.program
     new_id = identity.run_id(unix_ms=int(now.timestamp() * 1000), random_bytes=os.urandom(10))
-    deadline_s = program.plan.definition.deadline_s
+    deadline_s = deadlines.length_s(program.plan.definition.deadline, workflow=program.workflow_name)
     fields: JsonValue = {
         "id": str(new_id),
         "workflow": program.workflow_name,

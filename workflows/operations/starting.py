@@ -24,7 +24,7 @@ from workflows.core.states import RunState
 from workflows.core.storable import holds_nul
 from workflows.errors import InputInvalid, LaneFull, StartKeyReused, UnknownWorkflow, WorkflowDisabled
 from workflows.models import WorkflowVersion
-from workflows.operations import admission, lane_room, start_keys, timings
+from workflows.operations import admission, deadlines, lane_room, start_keys, timings
 from workflows.operations.fairness import Share, share_of
 from workflows.plans import Program
 from workflows.store import EntryRow, RunRow
@@ -135,7 +135,11 @@ def _start_on(version_id: int, *, wanted: _Wanted) -> Sequence[Started] | None:
         raise InputInvalid(problems)
     if wanted.is_limited:
         _ask_for_room(program, starts=wanted.starts)
-    rows = [_row(program, start=start, actor=start.actor or wanted.actor, now=wanted.now) for start in wanted.starts]
+    deadline_s = deadlines.length_s(program.plan.definition.deadline, workflow=program.workflow_name)
+    rows = [
+        _row(program, start=start, actor=start.actor or wanted.actor, deadline_s=deadline_s, now=wanted.now)
+        for start in wanted.starts
+    ]
     entries = [entry for row in rows for entry in _entries(program, run_id=row["id"])]
     if program.flow is not None:
         return _ask_gates(program, rows=rows, entries=entries, wanted=wanted)
@@ -194,9 +198,8 @@ def _input_problems(program: Program, *, starts: Sequence[Start]) -> Sequence[Pr
     return problems
 
 
-def _row(program: Program, *, start: Start, actor: Actor, now: datetime) -> RunRow:
+def _row(program: Program, *, start: Start, actor: Actor, deadline_s: float | None, now: datetime) -> RunRow:
     run_id = identity.run_id(unix_ms=int(now.timestamp() * 1000), random_bytes=os.urandom(10))
-    deadline_s = program.plan.definition.deadline_s
     start_at = start.start_at if start.start_at is not None and start.start_at > now else None
     input_text = _input_text(start.input)
     share = _share(program, run_id=run_id, start=start, now=now)
