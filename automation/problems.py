@@ -64,6 +64,12 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.LimitInUse: (409, "limit-in-use"),
     errors.PauseInvalid: (422, "pause-invalid"),
     errors.NotPaused: (404, "not-paused"),
+    errors.UnknownPerson: (422, "person-unknown"),
+    errors.UnknownRequest: (404, "request-unknown"),
+    errors.RequestClosed: (409, "request-closed"),
+    errors.AlreadyAnswered: (409, "already-answered"),
+    errors.NotAsked: (403, "not-asked"),
+    errors.AnswerInvalid: (422, "answer-invalid"),
     DefinitionInvalid: (422, "definition-invalid"),
     ScheduleInvalid: (422, "schedule-invalid"),
     UnknownSchedule: (404, "schedule-unknown"),
@@ -79,7 +85,14 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
 }
 """What the engine and the framework refuse, with status and the last part of the problem's type."""
 
-_WITH_PROBLEMS = (errors.InputInvalid, errors.EventInvalid, errors.RetryRefused, DefinitionInvalid, ScheduleInvalid)
+_WITH_PROBLEMS = (
+    errors.InputInvalid,
+    errors.EventInvalid,
+    errors.AnswerInvalid,
+    errors.RetryRefused,
+    DefinitionInvalid,
+    ScheduleInvalid,
+)
 _DETAILS: Mapping[type[Exception], str] = {
     RequestDataTooBig: "the body is larger than this site accepts",
     SuspiciousOperation: "the request is not well-formed",

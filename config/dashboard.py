@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest
@@ -11,7 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from integrations import queries
-from workflows import incident_queries, overview
+from workflows import human_queries, incident_queries, overview
 from workflows.core.states import RunState
 from workflows.overview import Hour, Lane
 
@@ -49,6 +50,7 @@ def dashboard(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]: 
     """This will add what the start page shows, if the user may look at runs at all."""
     now = timezone.now()
     context["title"] = "Dashboard"
+    context["waiting_for_me"] = _inbox(request)
     context["may_see_runs"] = request.user.has_perm("workflows.view_run")
     if not context["may_see_runs"]:
         return context
@@ -110,6 +112,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:  # Any: the theme'
     groups = {
         "Operate": [
             item("Dashboard", "monitoring", "admin:index"),
+            item("Inbox", "inbox", "admin:workflows_humanrequest_changelist", badge=partial(_inbox, request)),
             item("Runs", "play_circle", "admin:workflows_run_changelist", "workflows.view_run"),
             item(
                 "Incidents",
@@ -190,6 +193,13 @@ class _Items:
 
 def _open_incidents() -> str:
     count = incident_queries.open_incidents()
+    return str(count) if count else ""
+
+
+def _inbox(request: HttpRequest) -> str:
+    count = human_queries.inbox_count(human_queries.person_of(request.user))
+    if count >= human_queries.BADGE_CAP:
+        return f"{human_queries.BADGE_CAP - 1}+"
     return str(count) if count else ""
 
 

@@ -17,6 +17,7 @@ class Scope(StrEnum):
     RESULTS_WRITE = "results:write"
     DEAD_LETTERS_WRITE = "dead_letters:write"
     EVENTS_WRITE = "events:write"
+    ANSWERS_WRITE = "answers:write"
     ADMIN = "admin"
 
 

@@ -19,9 +19,10 @@ class WorkflowsConfig(AppConfig):
         Runs and events become known as classes of data that retention looks after, and what steps that wait leave
         behind.
         """
-        from workflows.operations import child_ends, event_waits, subjects  # noqa: PLC0415 - models are ready only now
+        from workflows.operations import asking, child_ends, event_waits, subjects  # noqa: PLC0415  models come first
 
         registry.discover()
+        subjects.register("approval", asking.withdraw)
         classes.register(history.RUNS)
         classes.register(history.EVENTS)
         subjects.register(subworkflow.USES, child_ends.close)

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 from workflows import registry
+from workflows.asking_options import Approval
 from workflows.core import subworkflow
 from workflows.core.building import expression_source
 from workflows.core.definition import RETURN, JsonObject, JsonValue
@@ -240,6 +241,10 @@ class Flow:
         inputs: dict[str, Value] = {"name": name if isinstance(name, str) else name.name}
         inputs |= {key: one for key, one in given.items() if one is not None}
         return self.step(step_id, uses=subworkflow.USES, inputs=inputs, **options)
+
+    def approval(self, step_id: str, asking: Approval, **options: Unpack[StepOptions]) -> StepRef:
+        """This will add an approval: who is asked for what, and until when."""
+        return self.step(step_id, uses="approval", inputs=asking, **options)
 
     def switch(
         self,

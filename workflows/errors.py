@@ -28,10 +28,17 @@ WorkflowError
 ├── LimitInvalid          a limit cannot be as it was described
 ├── LimitInUse            workflows or runs still name the limit
 ├── PauseInvalid          what was to be paused is none, or not in this way
-└── NotPaused             there is no such pause
+├── NotPaused             there is no such pause
+├── UnknownPerson         no active user of that name
+├── UnknownRequest        nothing of that number was asked of people
+├── RequestClosed         it has been decided, or its time is over
+├── AlreadyAnswered       this person has answered in another way before
+├── NotAsked              this person is not among those who are asked
+└── AnswerInvalid         what the answer brings does not fit the form
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from workflows.core.problems import Problem
 
@@ -315,3 +322,58 @@ class NotPaused(WorkflowError):
     def __init__(self, key: str) -> None:
         super().__init__(f"there is no pause of the {key}: it may have been resumed already")
         self.key = key
+
+
+class UnknownPerson(WorkflowError):
+    """There is no active user of that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no active user {name!r}")
+        self.name = name
+
+
+class UnknownRequest(WorkflowError):
+    """Nothing of that number was asked of people."""
+
+    def __init__(self, request_id: object) -> None:
+        super().__init__(f"there is no request {request_id}")
+        self.request_id = request_id
+
+
+class RequestClosed(WorkflowError):
+    """It has been decided, or its time is over."""
+
+    def __init__(self, *, request_id: object, state: str, expires_at: datetime | None) -> None:
+        told = f"is {state} already"
+        if state == "open":
+            told = f"could be answered until {expires_at:%Y-%m-%d %H:%M:%S} UTC"
+        super().__init__(f"request {request_id} {told}: your answer was not counted")
+        self.request_id = request_id
+        self.state = state
+
+
+class AlreadyAnswered(WorkflowError):
+    """A person answers once."""
+
+    def __init__(self, *, request_id: object, name: str, choice: str) -> None:
+        super().__init__(f"{name} has answered request {request_id} before, with {choice}: an answer stays as it is")
+        self.request_id = request_id
+        self.name = name
+        self.choice = choice
+
+
+class NotAsked(WorkflowError):
+    """This person is not among those who are asked; `why` says who is."""
+
+    def __init__(self, *, request_id: object, name: str, why: str) -> None:
+        super().__init__(f"{name} may not answer request {request_id}: {why}")
+        self.request_id = request_id
+        self.name = name
+
+
+class AnswerInvalid(WorkflowError):
+    """What the answer brings does not fit; `problems` says everything."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(f"{problem.path}: {problem.message}" for problem in problems))
+        self.problems = tuple(problems)

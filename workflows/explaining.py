@@ -4,21 +4,28 @@ It reads only, and knows no reason by name but those whose lines it can look int
 `workflows/core/wording.py` is told like all others.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from workflows import capacity, child_queries, inspection, places, plans
+from workflows import capacity, child_queries, human_queries, inspection, places, plans
 from workflows.core.plan import Plan
 from workflows.core.standing import Standing
 from workflows.core.states import Phase, RunState, WaitReason
 from workflows.core.subworkflow import MAX_DEPTH
+from workflows.core.voting import OnExpiry
 from workflows.core.wording import WORDS, Words
+from workflows.human_queries import Asked
 from workflows.inspection import StepReport, Wait
 from workflows.models import Run
 
 _SHOWN = 10
+_EXPIRED: Mapping[OnExpiry, str] = {
+    OnExpiry.REJECT: "it is rejected",
+    OnExpiry.APPROVE: "it is approved",
+    OnExpiry.FAIL: "the step fails",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +127,8 @@ def _words(wait: Wait) -> Words:
         return replace(
             words, says=f"is paused with the {wait.pause.words}, since {wait.pause.paused_at:%Y-%m-%d %H:%M}"
         )
+    if wait.requests and wait.reason is WaitReason.APPROVAL:
+        return _asking_words(human_queries.asked(wait.requests[0], limit=0))
     if wait.reason.is_gate:
         return replace(words, says=places.gate_words(reason=wait.reason, key=wait.object_name, place=wait.place))
     if wait.reason is WaitReason.LIMIT:
@@ -128,6 +137,14 @@ def _words(wait: Wait) -> Words:
         held = f"{wait.line.held} of {wait.line.capacity} slots are held"
         return replace(words, says=f"{words.says}, place {wait.line.position} in line; {held}")
     return words
+
+
+def _asking_words(asked: Asked) -> Words:
+    says = f"waits for {asked.kind} {asked.request}: {asked.given} of {asked.needed} given, asked are {asked.people}"
+    ends = f"{asked.needed - asked.given} more of them say yes, or somebody says no"
+    if asked.until is not None:
+        ends += f"; until {asked.until:%Y-%m-%d %H:%M:%S}, else {_EXPIRED[asked.on_expiry]}"
+    return Words(says, ends)
 
 
 def _ahead(run: Run, *, wait: Wait) -> tuple[int | None, Sequence[str]]:
@@ -139,6 +156,11 @@ def _ahead(run: Run, *, wait: Wait) -> tuple[int | None, Sequence[str]]:
         return wait.line.position, [
             *(f"run {one.run_id} holds a slot at {one.step}" for one in held),
             *(f"run {one.run_id} is before it in line at {one.step}" for one in line[:_SHOWN]),
+        ]
+    if wait.requests:
+        return None, [
+            f"{', '.join(asked.may_answer) or 'nobody'} may answer {asked.kind} {asked.request}"
+            for asked in (human_queries.asked(row, limit=_SHOWN) for row in wait.requests[:_SHOWN])
         ]
     if wait.reason is WaitReason.WORKER:
         return None, [inspection.ahead_of(run, wait=wait)]

@@ -42,6 +42,8 @@ RUNS = DataClass(
         ("workflows_childrun", "parent_id"),
         ("workflows_retry", "run_id"),
         ("workflows_eventwait", "run_id"),
+        ("workflows_humananswer", "run_id"),
+        ("workflows_humanrequest", "run_id"),
     ),
 )
 

@@ -12,15 +12,16 @@ from uuid import UUID
 
 from django.db.models import Count
 
-from workflows import capacity, pause_store, pauses, places, plans
+from workflows import capacity, human_queries, pause_store, pauses, places, plans
 from workflows.core.allowances import Fate, Latest, fate
+from workflows.core.asking import ASKING
 from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.outcome import NEVER
 from workflows.core.pausing import PauseRule
 from workflows.core.plan import Plan
 from workflows.core.standing import OBJECT_KINDS, Standing, open_standing
 from workflows.core.states import ActivationState, ItemState, Phase, RunState, WaitReason
-from workflows.models import Activation, Item, Run, Step
+from workflows.models import Activation, HumanRequest, Item, Run, Step
 from workflows.places import Place
 
 _AHEAD_CAP = 1_000
@@ -35,7 +36,8 @@ class Wait:
     `object_kind` and `object_name` name what it waits for: a lane whose workers are busy, the worker that has
     it, the next attempt, the time it was to start at, other items, or the key of a rule. After `due_at` the engine
     acts by itself (None: it never does). `place` says more about a run that has not been let in yet, `line` about a
-    step in the line of a limit, `pause` about what somebody has paused, `fate` about when the step fails by itself.
+    step in the line of a limit, `pause` about what somebody has paused, `fate` about when the step fails by itself,
+    `requests` are what people have to answer.
     """
 
     step: str
@@ -51,6 +53,7 @@ class Wait:
     place: Place | None = None
     line: capacity.Place | None = None
     pause: PauseRule | None = None
+    requests: Sequence[HumanRequest] = ()
     fate: Fate | None = None
 
     @property
@@ -86,9 +89,10 @@ def waits_of(run: Run) -> Sequence[Wait]:
     place = places.find_place(activations)
     lines = capacity.places(activations)
     rules = pause_store.in_force() if activations else ()
+    asked = human_queries.asked_by_step(run.id) if _asks_people(activations, plan=plan) else {}
     return [
         _paused(
-            _wait(activation, plan=plan, counts=counts, place=place, line=lines.get(activation.id)),
+            _asked(_wait(activation, plan=plan, counts=counts, place=place, line=lines.get(activation.id)), by=asked),
             rule=pauses.find_for(
                 activation,
                 workflow=run.workflow_name,
@@ -99,6 +103,14 @@ def waits_of(run: Run) -> Sequence[Wait]:
         )
         for activation in activations
     ]
+
+
+def _asks_people(activations: Sequence[Activation], *, plan: Plan) -> bool:
+    return any(plan.step_at(segment=one.segment, position=one.position).uses in ASKING for one in activations)
+
+
+def _asked(wait: Wait, *, by: Mapping[str, Sequence[HumanRequest]]) -> Wait:
+    return replace(wait, requests=by[wait.step]) if wait.step in by else wait
 
 
 def known_until(due_at: datetime | None) -> datetime | None:

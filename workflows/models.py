@@ -39,6 +39,8 @@ from workflows.event_models import EventWait as EventWait
 from workflows.gate_models import Gate as Gate
 from workflows.gate_models import JoinedStart as JoinedStart
 from workflows.gate_models import RunSlot as RunSlot
+from workflows.human_models import HumanAnswer as HumanAnswer
+from workflows.human_models import HumanRequest as HumanRequest
 from workflows.incident_models import Incident as Incident
 from workflows.incident_models import IncidentHour as IncidentHour
 from workflows.incident_models import InputOverride as InputOverride

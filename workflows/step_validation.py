@@ -3,8 +3,9 @@
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from workflows import event_matching, switch_validation
+from workflows import asking_validation, event_matching, switch_validation
 from workflows.core import switching
+from workflows.core.asking import ASKING
 from workflows.core.building import expression_source
 from workflows.core.definition import RETURN, JsonObject, JsonValue
 from workflows.core.durations import DurationInvalid, parse_duration
@@ -167,6 +168,8 @@ def _use_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> I
         yield from _function_problems(inputs, at=path_to(at, "with"), functions=surroundings.functions)
     if uses == "wait" and isinstance(inputs, Mapping):
         yield from _wait_problems(inputs, at=path_to(at, "with"))
+    if uses in ASKING and isinstance(inputs, Mapping):
+        yield from asking_validation.asking_problems(inputs, at=path_to(at, "with"))
     yield from _connection_problems(step, uses=uses, inputs=inputs, at=at)
 
 

@@ -10,8 +10,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from workflows import overview
+from workflows import human_queries, overview
 from workflows.core.states import DeadLetterState, FailureKind, IncidentState
+from workflows.core.voting import RequestState
 from workflows.models import Workflow
 
 _WORKFLOWS = 200
@@ -105,6 +106,35 @@ class UnfinishedFilter(admin.SimpleListFilter):
         if self.value():
             return queryset.filter(state=self.value())
         return queryset.exclude(state__in=[state.value for state in IncidentState if state.is_over])
+
+
+class InboxFilter(admin.SimpleListFilter):
+    """What people are asked: what waits for the user unless others are asked for."""
+
+    title = "show"
+    parameter_name = "show"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:  # noqa: ARG002  Any: Django's signature
+        """This will offer the others; what waits for the user is the choice without a value."""
+        return [("mine", "all of mine"), ("open", "open"), (_ALL, _ALL)]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:  # Any: the admin's own dictionaries
+        """This will name the choice without a value."""
+        for index, choice in enumerate(super().choices(changelist)):
+            yield {**choice, "display": "waiting for me"} if index == 0 else choice
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """This will narrow the requests down."""
+        person = human_queries.person_of(request.user)
+        match self.value():
+            case "mine":
+                return queryset.filter(id__in=human_queries.concerning(person).order_by().values("id"))
+            case "open":
+                return queryset.filter(state=RequestState.OPEN)
+            case "all":
+                return queryset
+            case _:
+                return queryset.filter(id__in=human_queries.inbox(person).order_by().values("id"))
 
 
 class KindFilter(admin.SimpleListFilter):

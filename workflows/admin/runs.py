@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit import queries as audit
-from workflows import child_queries, closing_report, operations, retries, timeline
+from workflows import child_queries, closing_report, human_queries, operations, retries, timeline
 from workflows.admin import bars, graphs, pauses, waits
 from workflows.admin.comparing import RunComparing
 from workflows.admin.filters import StartedFilter, WorkflowFilter
@@ -124,6 +124,7 @@ class RunAdmin(ReadingAdmin):
             "has_more_events": len(events) > _EVENTS,
             "names": names_of({story.run.started_by, *(event.actor for event in events)}),
             "is_running": story.run.state == RunState.RUNNING,
+            "requests": human_queries.open_of(row),
             "closing": closing_report.report_of(story.run),
             "family": child_queries.family_of(story.run),
             **pauses.shown(PauseScope.RUN, name=str(row), back=reverse("admin:workflows_run_change", args=(row,))),

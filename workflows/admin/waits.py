@@ -83,7 +83,8 @@ def _held(wait: Wait, *, due: float) -> str:
         return f"is paused with the {wait.pause.words}"
     if not wait.reason.is_gate:
         told = _HELD.get(wait.reason, WORDS[wait.reason].says).replace("{}", wait.object)
-        return f"{told}; asks again {_again(due)}" if known_until(wait.due_at) else told
+        then = "it ends or more are asked" if wait.reason is WaitReason.APPROVAL else "asks again"
+        return f"{told}; {then} {_again(due)}" if known_until(wait.due_at) else told
     told = gate_words(reason=wait.reason, key=wait.object, place=wait.place)
     return told if wait.place is not None else f"{told}; looks again {_again(due)}"
 

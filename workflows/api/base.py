@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 from rest_framework.parsers import BaseParser
+from rest_framework.permissions import BasePermission
 from rest_framework.response import Response
 from rest_framework.viewsets import GenericViewSet
 
@@ -16,7 +17,7 @@ from workflows.api.formats import JsonOnly, JsonParser, JsonRenderer
 class ApiViewSet(GenericViewSet[Any]):
     """JSON in and out, scopes checked. `write_scope` is what anything but reading needs; None: nobody may."""
 
-    permission_classes = (HasScope,)
+    permission_classes: tuple[type[BasePermission], ...] = (HasScope,)
     renderer_classes = (JsonRenderer,)
     parser_classes: tuple[type[BaseParser], ...] = (JsonParser,)
     content_negotiation_class = JsonOnly

@@ -19,6 +19,7 @@ _PERMISSIONS: Mapping[Scope, str] = {
     Scope.DEFINITIONS_WRITE: "workflows.add_workflowversion",
     Scope.DEAD_LETTERS_WRITE: "workflows.change_deadletter",
     Scope.EVENTS_WRITE: "workflows.add_event",
+    Scope.ANSWERS_WRITE: "workflows.add_humananswer",
     Scope.ADMIN: "workflows.add_pause",
 }
 """What a user of this site needs for the same; a superuser has everything."""

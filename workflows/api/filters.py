@@ -10,10 +10,12 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
+from workflows import human_queries
 from workflows.api.pagination import PARAMETERS
 from workflows.core import identity
 from workflows.core.states import DeadLetterState, IncidentState, PoisonState, RunState
-from workflows.models import DeadLetter, Event, Incident, PoisonMessage, Run
+from workflows.core.voting import RequestState
+from workflows.models import DeadLetter, Event, HumanRequest, Incident, PoisonMessage, Run
 
 
 class StrictFilterBackend(DjangoFilterBackend):
@@ -111,6 +113,25 @@ class PoisonMessageFilter(FilterSet):
     class Meta:
         model = PoisonMessage
         fields = ()
+
+
+class RequestFilter(FilterSet):
+    """What people are asked."""
+
+    state = django_filters.ChoiceFilter(choices=[(state.value, state.value) for state in RequestState])
+    workflow = django_filters.CharFilter(field_name="workflow_name")
+    run = django_filters.UUIDFilter(field_name="run_id")
+    waiting_for = django_filters.CharFilter(method="for_person", help_text="The name of a user, or `me`.")
+
+    class Meta:
+        model = HumanRequest
+        fields = ()
+
+    def for_person(self, rows: QuerySet[HumanRequest], _name: str, value: str) -> QuerySet[HumanRequest]:
+        """This will keep what waits for an answer of one user."""
+        is_me = value == "me" and self.request.auth is None
+        person = human_queries.person_of(self.request.user) if is_me else human_queries.get_person(value)
+        return rows.filter(id__in=human_queries.inbox(person).order_by().values("id"))
 
 
 def _earliest_id(instant: datetime) -> str:

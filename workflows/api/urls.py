@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from workflows.api.views.approvals import ApprovalViewSet
 from workflows.api.views.comparisons import RunComparisonViewSet, VersionComparisonViewSet
 from workflows.api.views.dead_letters import DeadLetterViewSet
 from workflows.api.views.events import CloudEventViewSet
@@ -64,5 +65,8 @@ urlpatterns = [
     path("pauses/resume", PauseViewSet.as_view({"post": "resume"})),
     path("events", CloudEventViewSet.as_view({"get": "list", "post": "create"})),
     path("events/<uuid:event_id>", CloudEventViewSet.as_view({"get": "retrieve"}), name="event"),
+    path("approvals", ApprovalViewSet.as_view({"get": "list"})),
+    path("approvals/<int:request_id>", ApprovalViewSet.as_view({"get": "retrieve"})),
+    path("approvals/<int:request_id>/decide", ApprovalViewSet.as_view({"post": "decide"})),
     path("schema/definition.json", definition_schema, name="definition-schema"),
 ]

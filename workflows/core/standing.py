@@ -37,6 +37,7 @@ OBJECT_KINDS: Mapping[WaitReason, str] = {
     WaitReason.CHILD_RUN: "run",
     WaitReason.CHILD_START: "workflow",
     WaitReason.EVENT: "event",
+    WaitReason.APPROVAL: "approvers",
     WaitReason.LIMIT: "limit",
     WaitReason.RATE: "connection",
     WaitReason.BREAKER: "connection",

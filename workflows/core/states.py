@@ -99,6 +99,7 @@ class WaitReason(StrEnum):
     CHILD_RUN = "child_run"
     CHILD_START = "child_start"
     EVENT = "event"
+    APPROVAL = "approval"
     CONCURRENCY = "concurrency"
     THROTTLE = "throttle"
     DEBOUNCE = "debounce"

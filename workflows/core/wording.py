@@ -34,6 +34,7 @@ WORDS: Mapping[WaitReason, Words] = {
     WaitReason.CHILD_RUN: Words("waits for the run {}", "the run {} ends"),
     WaitReason.CHILD_START: Words("waits to start a run of {}", "{} takes a start again"),
     WaitReason.EVENT: Words("waits for the event {}", "an event of that type and key is published"),
+    WaitReason.APPROVAL: Words("waits for the approval of {}", "enough of {} have decided"),
     WaitReason.LIMIT: Words(
         "waits for a slot of the limit {}", "a slot of {} is free and nobody before it in line wants it"
     ),

@@ -6,10 +6,11 @@ from workflows.core import subworkflow
 from workflows.core.definition import JsonObject
 from workflows.core.outcome import Failed, Parked
 from workflows.core.waiting_kinds import Stay
-from workflows.operations import children, event_waits
+from workflows.operations import asking, children, event_waits
 
 Look = Callable[[Stay], JsonObject | Failed | Parked]
 LOOKS: Mapping[str, Look] = {
+    "approval": asking.ask_for_approval,
     "wait": event_waits.wait,
     subworkflow.USES: children.look,
 }

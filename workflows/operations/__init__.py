@@ -4,6 +4,7 @@ from workflows import operations
 operations.start_run(workflow="order", start=operations.Start(input=order), actor=actor, now=timezone.now())
 """
 
+from workflows.operations.answering import Answer, answer
 from workflows.operations.bulk_repairs import Outcome, discard_matching, requeue_matching
 from workflows.operations.bulk_retries import retry_matching
 from workflows.operations.delays import read_start_at
@@ -22,6 +23,7 @@ from workflows.operations.undoing import undo_run
 from workflows.operations.waiting import admit_due
 
 __all__ = [
+    "Answer",
     "EditedInput",
     "Outcome",
     "PauseWanted",
@@ -32,6 +34,7 @@ __all__ = [
     "Start",
     "Started",
     "admit_due",
+    "answer",
     "assign_incident",
     "cancel_run",
     "check",

@@ -91,6 +91,30 @@ def change_of_span(seconds: float) -> str:
 
 
 @register.filter
+def plain(value: object) -> str:
+    """This will write a value for people: text as it is, nothing as a dash, everything else as JSON.
+
+    >>> plain("x"), plain(None), plain(True), plain([1])
+    ('x', '-', 'yes', '[1]')
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+@register.filter
+def past(choice: str) -> str:
+    """This will say of a choice what was done.
+
+    >>> past("approve"), past("reject")
+    ('approved', 'rejected')
+    """
+    return {"approve": "approved", "reject": "rejected", "complete": "completed"}.get(choice, choice)
+
+
+@register.filter
 def words(state: object) -> str:
     """This will write a state or a kind as words.
 

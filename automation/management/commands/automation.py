@@ -11,6 +11,7 @@ from rich.console import Console
 
 from automation.errors import AutomationError
 from automation.management import (
+    approvals,
     calendars,
     comparisons,
     dead_letters,
@@ -37,6 +38,7 @@ from integrations.errors import IntegrationError
 from workflows.errors import WorkflowError
 
 _GROUPS = (
+    approvals,
     publishing,
     runs,
     run_ends,
