@@ -142,6 +142,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:  # Any: the theme'
                 badge=_dead_notifications,
             ),
         ],
+        "Events": [
+            item("Published", "bolt", "admin:workflows_event_changelist", "workflows.view_event"),
+            item("Waiting for", "hourglass_empty", "admin:workflows_eventwait_changelist", "workflows.view_eventwait"),
+        ],
         "Define": [
             item("Workflows", "account_tree", "admin:workflows_workflow_changelist", "workflows.view_workflow"),
             item("Schedules", "schedule", "admin:automation_schedule_changelist", "automation.view_schedule"),

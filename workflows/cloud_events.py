@@ -78,7 +78,7 @@ def problems_of(event: NewEvent, *, max_ttl_s: float, at: str = "$") -> Sequence
             found.append(Problem(path_to(at, shown), f"must be 1 to {length} characters, this has {len(text)}"))
     if event.ttl_s is not None and not 0 <= event.ttl_s <= max_ttl_s:
         hint = "the setting EVENT_TTL_MAX_S says how long is allowed"
-        found.append(Problem(path_to(at, "ttl"), f"must be 0 to {max_ttl_s:g} s, this is {event.ttl_s:g} s", hint))
+        found.append(Problem(path_to(at, "ttl"), f"must be 0 to {max_ttl_s:.0f} s, this is {event.ttl_s:.0f} s", hint))
     if event.time is not None and event.time.tzinfo is None:
         found.append(Problem(path_to(at, "time"), "has no offset", "write it like 2026-01-31T08:00:00+01:00"))
     return found or _size_problems(event, at=at)

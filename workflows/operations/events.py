@@ -48,7 +48,7 @@ def publish_events(events: Sequence[NewEvent], *, actor: Actor, now: datetime) -
 
     Raises EventInvalid, whose problems have paths like `$[3].ttl` when there are several.
     """
-    _check(events)
+    check(events)
     rows = [_row(event, place=place, actor=actor, now=now) for place, event in enumerate(events)]
     if not rows:
         return []
@@ -68,7 +68,8 @@ def publish_events(events: Sequence[NewEvent], *, actor: Actor, now: datetime) -
     ]
 
 
-def _check(events: Sequence[NewEvent]) -> None:
+def check(events: Sequence[NewEvent]) -> None:
+    """This will refuse events that cannot be published. Raises EventInvalid."""
     found: list[Problem] = []
     if len(events) > cloud_events.MAX_AT_ONCE:
         message = f"{len(events)} events are too many at once: at most {cloud_events.MAX_AT_ONCE} are taken"
