@@ -40,6 +40,8 @@ class EventKind(StrEnum):
     RUN_REQUEUED = "run.requeued"
     RUN_RETRIED = "run.retried"
     """Another run does its work again; the payload's `retry` names it, `reused` and `executed` say how."""
+    RUN_MOVED = "run.moved"
+    """It goes on with another version; the payload's `before` and `after` are their numbers."""
     STEPS_CARRIED = "steps.carried"
     """The run has taken over results of another one; the payload's `steps` and `of` say which."""
     STEP_SUCCEEDED = "step.succeeded"

@@ -50,6 +50,7 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.NothingToUndo: (409, "nothing-to-undo"),
     errors.RetryRefused: (409, "retry-refused"),
     errors.RetryUnderWay: (409, "retry-under-way"),
+    errors.MoveRefused: (409, "move-refused"),
     errors.ResultRefused: (409, "result-refused"),
     errors.UnknownDeadLetter: (404, "dead-letter-unknown"),
     errors.DeadLetterResolved: (409, "dead-letter-resolved"),
@@ -90,6 +91,7 @@ _WITH_PROBLEMS = (
     errors.EventInvalid,
     errors.AnswerInvalid,
     errors.RetryRefused,
+    errors.MoveRefused,
     DefinitionInvalid,
     ScheduleInvalid,
 )

@@ -15,6 +15,7 @@ WorkflowError
 ├── NothingToUndo         the run did nothing that could be undone now
 ├── RetryRefused          the run cannot be retried in that way
 ├── RetryUnderWay         a retry of the run is at work
+├── MoveRefused           the run cannot go on with that version
 ├── ResultRefused         the result of the step cannot be set now
 ├── UnknownDeadLetter     no dead letter of that id
 ├── DeadLetterResolved    it was requeued or discarded before
@@ -192,6 +193,16 @@ class RetryUnderWay(WorkflowError):
         super().__init__(f"run {run_id} is being retried by run {retry}: wait for its end, or cancel it")
         self.run_id = run_id
         self.retry = retry
+
+
+class MoveRefused(WorkflowError):
+    """The run cannot go on with that version; `problems` say why, with JSON paths into the definition."""
+
+    def __init__(self, *, run_id: object, problems: Sequence[Problem]) -> None:
+        told = "; ".join(f"{problem.path}: {problem.message}" for problem in problems)
+        super().__init__(f"run {run_id} cannot be moved: {told}")
+        self.run_id = run_id
+        self.problems = tuple(problems)
 
 
 class ResultRefused(WorkflowError):

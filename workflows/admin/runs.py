@@ -17,10 +17,11 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit import queries as audit
-from workflows import child_queries, closing_report, human_queries, operations, retries, timeline
+from workflows import child_queries, closing_report, human_queries, operations, queries, retries, timeline
 from workflows.admin import bars, graphs, pauses, waits
 from workflows.admin.comparing import RunComparing
 from workflows.admin.filters import StartedFilter, WorkflowFilter
+from workflows.admin.moving import move
 from workflows.admin.pages import ReadingAdmin, actor_of, is_allowed, names_of, require, uuid_of
 from workflows.admin.paging import CappedPaginator
 from workflows.admin.results import set_result
@@ -91,6 +92,7 @@ class RunAdmin(ReadingAdmin):
             path("compare/", wrap(RunComparing(self).page), name="workflows_run_compare"),
             path("<uuid:run_id>/retry/", wrap(Retrying(self).page), name="workflows_run_retry"),
             path("<uuid:run_id>/steps/<str:step>/result/", wrap(require_POST(set_result)), name="workflows_run_result"),
+            path("<uuid:run_id>/move/", wrap(require_POST(move)), name="workflows_run_move"),
             path("<uuid:run_id>/live/", wrap(self.live), name="workflows_run_live"),
             path("<uuid:run_id>/cancel/", wrap(require_POST(self.cancel)), name="workflows_run_cancel"),
             path("<uuid:run_id>/undo/", wrap(require_POST(self.undo)), name="workflows_run_undo"),
@@ -132,6 +134,7 @@ class RunAdmin(ReadingAdmin):
             "retry_of": retries.find_origin(row, state=story.run.state) if story.run.round else None,
             "retries": () if story.run.state == RunState.RUNNING else retries.retries_of(row),
             "may_retry": is_allowed(request, "add_run") and story.run.state != RunState.RUNNING,
+            "is_behind": story.version.number < queries.get_workflow(name=story.run.workflow_name).latest_number,
             "may_set_result": is_allowed(request, "set_result"),
             "settable": _SETTABLE,
             "may_cancel": is_allowed(request, "change_run"),

@@ -8,6 +8,7 @@ from workflows.api.views.dead_letters import DeadLetterViewSet
 from workflows.api.views.events import CloudEventViewSet
 from workflows.api.views.incidents import IncidentViewSet, PoisonMessageViewSet
 from workflows.api.views.limits import LimitViewSet
+from workflows.api.views.moves import MoveViewSet
 from workflows.api.views.pauses import PauseViewSet
 from workflows.api.views.results import ResultViewSet
 from workflows.api.views.retries import RetryViewSet
@@ -23,6 +24,8 @@ urlpatterns = [
     path("runs/<uuid:run_id>/undo", RunViewSet.as_view({"post": "undo"})),
     path("runs/<uuid:run_id>/why", RunViewSet.as_view({"get": "why"})),
     path("runs/<uuid:run_id>/compare/<uuid:other_id>", RunComparisonViewSet.as_view({"get": "retrieve"})),
+    path("runs/move", MoveViewSet.as_view({"post": "create_many"})),
+    path("runs/<uuid:run_id>/move", MoveViewSet.as_view({"post": "create"})),
     path("runs/retry", RetryViewSet.as_view({"post": "create_many"})),
     path("runs/<uuid:run_id>/retry", RetryViewSet.as_view({"post": "create"})),
     path("runs/<uuid:run_id>/steps", StepViewSet.as_view({"get": "list"})),

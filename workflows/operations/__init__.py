@@ -12,6 +12,7 @@ from workflows.operations.endings import cancel_run, expire_run
 from workflows.operations.events import Published, publish_event, publish_events
 from workflows.operations.incidents import assign_incident
 from workflows.operations.limits import delete_limit, set_limit
+from workflows.operations.moving import Moved, move_matching, move_run
 from workflows.operations.pausing import PauseWanted, pause, resume
 from workflows.operations.poison import discard_message
 from workflows.operations.publishing import check, publish, set_enabled
@@ -25,6 +26,7 @@ from workflows.operations.waiting import admit_due
 __all__ = [
     "Answer",
     "EditedInput",
+    "Moved",
     "Outcome",
     "PauseWanted",
     "Published",
@@ -43,6 +45,8 @@ __all__ = [
     "discard_matching",
     "discard_message",
     "expire_run",
+    "move_matching",
+    "move_run",
     "pause",
     "preview_retry",
     "publish",
