@@ -15,16 +15,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-_PROCESSES = (
-    "tests/scenarios",
-    "tests/integration/test_example_demo.py",
-    "tests/integration/test_platform_supervisor.py",
-    "tests/integration/test_platform_processes.py",
-    "tests/integration/test_platform_guard.py",
-)
+_SCENARIOS = "tests/scenarios"
 _HALVES: Mapping[str, Sequence[str]] = {
-    "processes": _PROCESSES,
-    "engine": ("tests", *(f"--ignore={path}" for path in _PROCESSES)),
+    "scenarios": (_SCENARIOS,),
+    "engine": ("tests", f"--ignore={_SCENARIOS}"),
 }
 _IS_READY = "private services ready"
 _READY_LIMIT_S = 60.0
