@@ -15,4 +15,4 @@ def test_laws_hold_whatever_is_done(seed: int, tmp_path: Path) -> None:
     game = playing.play(seed=seed, moves=MOVES, directory=tmp_path)
 
     assert not game.breaches, "\n".join([*game.story, *game.breaches])
-    assert game.runs == 12
+    assert game.runs >= 12

@@ -9,6 +9,7 @@ from tests.flows import driving
 from workflows.core.definition import JsonValue
 
 LIMIT_CAPACITY = 1
+EVENT = "monkey.paid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,19 @@ def publish(scene: Scene) -> list[Kind]:
         assert isinstance(steps, Mapping)
         more = {key: value for key, value in document.items() if key != "steps"}
         found.append(Kind(name, driving.publish(steps, defaults=defaults, **more)))
+    below = {kind.name: kind.workflow for kind in found}
+    ends = ("cancel", "abandon", "request")
+    for name, end in zip(("sequence", "saga", "event"), ends, strict=True):
+        steps = {
+            "child": _child(below[name], on_parent_end=end),
+            "after": _Marks(scene)(1, needs="child", when="all_done"),
+        }
+        found.append(Kind(f"parent of {name}", driving.publish(steps, defaults=defaults)))
     return found
+
+
+def _child(workflow: str, **more: object) -> dict[str, object]:
+    return {"uses": "workflow", "with": {"name": workflow, "input": {"size": 1, "flag": True}, **more}}
 
 
 def _documents(scene: Scene) -> dict[str, dict[str, object]]:
@@ -112,6 +125,15 @@ def _documents(scene: Scene) -> dict[str, dict[str, object]]:
                 "c": mark(3, needs=["b", "out"], when="none_failed"),
             },
             "finally": {"tidy": mark(4)},
+        },
+        "event": {
+            "steps": {
+                "paid": {
+                    "uses": "wait",
+                    "with": {"event": {"type": EVENT, "key": "${{ run.id }}"}, "for": "3h", "on_timeout": "continue"},
+                },
+                "after": mark(1, needs="paid", undo=_undo(scene)),
+            },
         },
         "choice": {
             "steps": {

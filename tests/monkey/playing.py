@@ -42,6 +42,9 @@ _PEOPLE: Mapping[str, int] = {
     "requeue": 3,
     "discard": 1,
     "undo": 1,
+    "publish": 2,
+    "set_result": 1,
+    "retry": 1,
 }
 _BESIDE = 0.25
 """So many moves of processes happen while somebody does something else."""

@@ -15,8 +15,10 @@ from tests.flows import driving
 from tests.flows.driving import TESTER
 from tests.monkey import catalogue
 from tests.monkey.catalogue import Kind, Scene
-from workflows import operations, store
+from workflows import operations, plans, store
+from workflows.core.correlation import NewEvent
 from workflows.core.pausing import PauseScope
+from workflows.core.retry_plan import RetryFrom
 from workflows.core.states import DeadLetterState, RunState
 from workflows.errors import WorkflowError
 from workflows.execution import shift
@@ -24,6 +26,8 @@ from workflows.models import Activation, DeadLetter, Pause, Run
 
 _MOST_RUNS = 12
 _LEASE_S = 30.0
+_GENERATIONS = 3
+"""How often runs that others have begun are looked for at the end: a run, its child, and once more."""
 _SILENT = """
 select run.id, 'has no activation' from workflows_run as run
 where run.id = any(%(runs)s) and run.state = 'running'
@@ -51,6 +55,7 @@ class World:
     refused: Counter[str] = field(default_factory=Counter)
     silent: list[str] = field(default_factory=list)
     looks: int = 0
+    started: int = 0
 
     @classmethod
     def made(cls, *, directory: Path, dice: Random) -> "World":
@@ -63,17 +68,26 @@ class World:
         return cls(scene=scene, kinds=catalogue.publish(scene), dice=dice)
 
     def look(self) -> None:
-        """This will note every open run that does not say what it waits for."""
+        """This will learn of runs that others have begun, and note open ones that do not say what they wait for."""
+        self._adopt()
         with connection.cursor() as cursor:
             cursor.execute(_SILENT, {"runs": self.runs})
             self.silent += [f"run {run_id}: {what}" for run_id, what in cursor.fetchall()]
         self.looks += 1
 
+    def _adopt(self) -> None:
+        """Runs of the catalogue that no move has started: of steps, and of retries."""
+        names = [kind.workflow for kind in self.kinds]
+        known = set(self.runs)
+        begun = Run.objects.filter(workflow_name__in=names).order_by("id").values_list("id", flat=True)
+        self.runs += [run_id for run_id in begun if run_id not in known]
+
     # What processes do.
 
     def start(self) -> None:
         """This will start a run."""
-        if len(self.runs) < _MOST_RUNS:
+        if self.started < _MOST_RUNS:
+            self.started += 1
             kind = self.dice.choice(self.kinds)
             self.runs.append(driving.start(kind.workflow, value=kind.value(self.dice)))
             self._tell(f"start {kind.name}", self.runs[-1])
@@ -148,6 +162,29 @@ class World:
         """This will give a dead letter up."""
         self._answer("discard", operations.discard_dead_letter, reason="monkey")
 
+    def publish(self) -> None:
+        """This will publish the event that a run may wait for, or will."""
+        if run_id := self._any_run():
+            self._tell("event for", run_id)
+            event = NewEvent(id=uuid4().hex, source="/monkey", type=catalogue.EVENT, key=str(run_id))
+            self._try(lambda **now: operations.publish_event(event, **now))
+
+    def set_result(self) -> None:
+        """This will set the result of some step by hand."""
+        if run_id := self._any_run():
+            run = Run.objects.get(id=run_id)
+            step = self.dice.choice(sorted(plans.program_of(run.version_id).plan.graph.steps))
+            self._tell(f"set result of {step}", run_id)
+            wanted = operations.SetResult(step=step, output=1, reason="monkey")
+            self._try(operations.set_result, run_id=run_id, wanted=wanted)
+
+    def retry(self) -> None:
+        """This will retry a run that has ended, from where it failed or from its start."""
+        if (run_id := self._any_run()) and len(self.runs) < _MOST_RUNS * 2:
+            start = self.dice.choice([RetryFrom.FAILED, RetryFrom.START])
+            self._tell(f"retry from {start}", run_id)
+            self._try(operations.retry_run, run_id=run_id, wanted=operations.RetryWanted(start=start, reason="monkey"))
+
     def undo(self) -> None:
         """This will undo what a run has done that has ended."""
         if run_id := self._any_run():
@@ -168,6 +205,11 @@ class World:
         self._finish()
 
     def _finish(self) -> None:
+        for _ in range(_GENERATIONS):
+            self._work_all()
+            self._adopt()
+
+    def _work_all(self) -> None:
         driving.work(*self.runs, is_patient=False)
         now = timezone.now()
         for run_id in Run.objects.filter(id__in=self.runs, state=RunState.RUNNING).values_list("id", flat=True):
