@@ -1,6 +1,6 @@
 """A step in the start of a worker: its main loop shows that it turns, and what it takes from which lane.
 
-What it shows is judged by a probe from outside (docs/adr/0025-pulses.md); the worker asks the broker nothing for it.
+What it shows is judged by a probe from outside (docs/adr/0027-pulses.md); the worker asks the broker nothing for it.
 """
 
 import time

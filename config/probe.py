@@ -4,7 +4,7 @@
     python -m config.probe ready worker|io|scheduler|web
 
 The exit code is 0 when it does, 1 when not, with one line for each reason. It loads neither Django nor Celery, and
-needs the environment of the process it asks. See docs/adr/0025-pulses.md.
+needs the environment of the process it asks. See docs/adr/0027-pulses.md.
 """
 
 import argparse
