@@ -9,10 +9,13 @@ AutomationError
 ├── UnknownCalendar    there is no such calendar
 ├── CalendarInUse      a schedule names it
 ├── UnknownBackfill    there is no such backfill
-└── BackfillEnded      it has ended already
+├── BackfillEnded      it has ended already
+├── AlertRuleInvalid   a rule of alerts cannot be like that
+├── UnknownAlertRule   there is no such rule
+└── AlertRuleNotYours  a file says what the rule is
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from workflows.core.problems import Problem
 
@@ -93,3 +96,27 @@ class BackfillEnded(AutomationError):
     def __init__(self, *, backfill_id: int, state: str) -> None:
         super().__init__(f"backfill {backfill_id} is {state} already")
         self.backfill_id = backfill_id
+
+
+class AlertRuleInvalid(AutomationError):
+    """A rule of alerts cannot be like that; `problems` has everything that is wrong, by field."""
+
+    def __init__(self, problems: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{name}: {text}" for name, text in problems.items()))
+        self.problems = dict(problems)
+
+
+class UnknownAlertRule(AutomationError):
+    """There is no such rule."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no alert rule {name!r}: `automation alerts rules` lists them")
+        self.name = name
+
+
+class AlertRuleNotYours(AutomationError):
+    """What a rule says is written in a file."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the rule {name!r} is written in the file ALERTS_FILE: change it there")
+        self.name = name

@@ -8,10 +8,11 @@ from django.db import models
 from django.db.models import Q
 
 from audit.events import Actor, ActorKind
+from automation.alert_models import Alert, AlertRule
 from automation.schedule_models import Backfill, DayCalendar, Fire, Schedule
 from workflows.access import Scope
 
-__all__ = ["ApiToken", "Backfill", "DayCalendar", "Fire", "Schedule"]
+__all__ = ["Alert", "AlertRule", "ApiToken", "Backfill", "DayCalendar", "Fire", "Schedule"]
 
 _NOTED_EVERY = timedelta(minutes=1)
 

@@ -17,10 +17,13 @@ from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
 from automation.errors import (
+    AlertRuleInvalid,
+    AlertRuleNotYours,
     BackfillEnded,
     CalendarInUse,
     ScheduleInvalid,
     ScheduleNotYours,
+    UnknownAlertRule,
     UnknownBackfill,
     UnknownCalendar,
     UnknownSchedule,
@@ -79,6 +82,9 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     CalendarInUse: (409, "calendar-in-use"),
     UnknownBackfill: (404, "backfill-unknown"),
     BackfillEnded: (409, "backfill-ended"),
+    AlertRuleInvalid: (422, "alert-rule-invalid"),
+    UnknownAlertRule: (404, "alert-rule-unknown"),
+    AlertRuleNotYours: (409, "alert-rule-not-yours"),
     RequestDataTooBig: (413, "body-too-large"),
     SuspiciousOperation: (400, "request-invalid"),
     OperationalError: (503, "database-away"),

@@ -11,6 +11,7 @@ from django.templatetags.static import static
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
+from automation.alerting import evaluating
 from integrations import queries
 from workflows import human_queries, incident_queries, overview
 from workflows.core.states import RunState
@@ -135,6 +136,13 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:  # Any: the theme'
                 "workflows.view_poisonmessage",
             ),
             item(
+                "Alerts",
+                "notifications_active",
+                "admin:automation_alert_changelist",
+                "automation.view_alert",
+                badge=_alerts,
+            ),
+            item(
                 "Notifications",
                 "outgoing_mail",
                 "admin:integrations_notification_changelist",
@@ -146,15 +154,7 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:  # Any: the theme'
             item("Published", "bolt", "admin:workflows_event_changelist", "workflows.view_event"),
             item("Waiting for", "hourglass_empty", "admin:workflows_eventwait_changelist", "workflows.view_eventwait"),
         ],
-        "Define": [
-            item("Workflows", "account_tree", "admin:workflows_workflow_changelist", "workflows.view_workflow"),
-            item("Schedules", "schedule", "admin:automation_schedule_changelist", "automation.view_schedule"),
-            item("Calendars", "event_busy", "admin:automation_daycalendar_changelist", "automation.view_daycalendar"),
-            item("Periodic tasks", "update", "admin:django_celery_beat_periodictask_changelist", _PERIODIC),
-            item("Pauses", "pause_circle", "admin:workflows_pause_changelist", "workflows.view_pause"),
-            item("Limits", "traffic", "admin:workflows_limit_changelist", "workflows.view_limit"),
-            item("Connections", "cable", "admin:integrations_connection_changelist", "integrations.view_connection"),
-        ],
+        "Define": _define(item),
         "Govern": [
             item("Audit", "verified_user", "admin:audit_auditevent_changelist", "audit.view_auditevent"),
             item("API tokens", "key", "admin:automation_apitoken_changelist", "automation.view_apitoken"),
@@ -163,6 +163,19 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:  # Any: the theme'
     }
     shown = {title: [entry for entry in entries if entry is not None] for title, entries in groups.items()}
     return [{"title": title, "separator": False, "items": entries} for title, entries in shown.items() if entries]
+
+
+def _define(item: Callable[..., Mapping[str, Any] | None]) -> list[Mapping[str, Any] | None]:  # Any: as above
+    return [
+        item("Workflows", "account_tree", "admin:workflows_workflow_changelist", "workflows.view_workflow"),
+        item("Schedules", "schedule", "admin:automation_schedule_changelist", "automation.view_schedule"),
+        item("Calendars", "event_busy", "admin:automation_daycalendar_changelist", "automation.view_daycalendar"),
+        item("Periodic tasks", "update", "admin:django_celery_beat_periodictask_changelist", _PERIODIC),
+        item("Alert rules", "rule", "admin:automation_alertrule_changelist", "automation.view_alertrule"),
+        item("Pauses", "pause_circle", "admin:workflows_pause_changelist", "workflows.view_pause"),
+        item("Limits", "traffic", "admin:workflows_limit_changelist", "workflows.view_limit"),
+        item("Connections", "cable", "admin:integrations_connection_changelist", "integrations.view_connection"),
+    ]
 
 
 def style_sheet(request: HttpRequest) -> str:  # noqa: ARG001  the theme calls it so
@@ -204,6 +217,11 @@ def _inbox(request: HttpRequest) -> str:
     count = human_queries.inbox_count(human_queries.person_of(request.user))
     if count >= human_queries.BADGE_CAP:
         return f"{human_queries.BADGE_CAP - 1}+"
+    return str(count) if count else ""
+
+
+def _alerts() -> str:
+    count = evaluating.firing().count()
     return str(count) if count else ""
 
 

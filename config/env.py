@@ -273,6 +273,15 @@ class Environment:
         unit="s",
         check=_at_least(1),
     )
+    alerts_every_s: float = _setting(
+        "How often a scheduler holds the rules of alerts against what it sees.",
+        default=10.0,
+        unit="s",
+        check=_at_least(0.5),
+    )
+    alerts_file: str = _setting(
+        "A YAML file with rules of alerts, followed when it changes; empty: rules are made by people only.", default=""
+    )
     retention_runs_months: int = _setting(
         "How many whole months runs are kept after the month they began in; 0: for ever.",
         default=12,

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from automation.api.alerts import AlertRuleViewSet, AlertViewSet
 from automation.api.views import (
     BackfillViewSet,
     CalendarViewSet,
@@ -22,6 +23,11 @@ urlpatterns = [
     path("schedules/<int:schedule_id>/backfills", BackfillViewSet.as_view({"get": "list", "post": "create"})),
     path("backfills/<int:backfill_id>", BackfillViewSet.as_view({"get": "retrieve"})),
     path("backfills/<int:backfill_id>/stop", BackfillViewSet.as_view({"post": "stop"})),
+    path("alerts", AlertViewSet.as_view({"get": "list"})),
+    path("alert-rules", AlertRuleViewSet.as_view({"get": "list"})),
+    path(
+        "alert-rules/<slug:name>", AlertRuleViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})
+    ),
     path("calendars", CalendarViewSet.as_view({"get": "list"})),
     path("calendars/<slug:name>", CalendarViewSet.as_view({"get": "retrieve", "put": "update", "delete": "destroy"})),
 ]

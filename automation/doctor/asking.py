@@ -4,7 +4,7 @@ What one store does not answer leaves the others to be asked.
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -88,6 +88,11 @@ def _database() -> Database:
         unguarded=trail.unguarded_tables() if is_there else (),
         has_leader=leading.is_led(),
     )
+
+
+def queues() -> Sequence[Queue]:
+    """This will give what the broker says of its queues; none where it is no RabbitMQ. Raises when it is away."""
+    return _broker().queues
 
 
 def _broker() -> Broker:

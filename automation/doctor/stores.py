@@ -55,7 +55,7 @@ def _database(database: Database) -> Iterator[Finding]:
             level=Level.WARNING, code="connections",
             what=f"{database.connections} of {database.connections_max} connections are in use", where="database",
             why="a process that gets none cannot work, nor can you look why",
-            mend="raise max_connections, or run fewer processes: each takes one connection, a scheduler takes seven",
+            mend="raise max_connections, or run fewer processes: each takes one connection, a scheduler nine",
         )  # fmt: skip
     for index in database.invalid_indexes:
         yield Finding(

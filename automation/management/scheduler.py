@@ -14,6 +14,7 @@ from django.conf import settings
 from rich.console import Console
 
 from automation import pulse
+from automation.alerting import evaluating
 from automation.firing import loop, sending
 from automation.management.subcommand import Subcommand, no_arguments
 from integrations.notifications import delivery
@@ -36,6 +37,7 @@ def _run(_options: argparse.Namespace, _console: Console) -> int:
         _thread("notifications", delivery.run, _Beats(stopping, "notifications").waiting),
         _thread("schedules", loop.run, _Beats(stopping, "schedules").both),
         _thread("periodic-tasks", sending.run, _Beats(stopping, "periodic-tasks").both),
+        _thread("alerts", evaluating.run, _Beats(stopping, "alerts").waiting),
         _thread("months", upkeep.watch, _Beats(stopping, "months").waiting),
     )
     for thread in threads:

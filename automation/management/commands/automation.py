@@ -11,6 +11,7 @@ from rich.console import Console
 
 from automation.errors import AutomationError
 from automation.management import (
+    alerts,
     approvals,
     calendars,
     comparisons,
@@ -52,6 +53,7 @@ _GROUPS = (
     limits,
     moving,
     pauses,
+    alerts,
     notifications,
     results,
     retention,
