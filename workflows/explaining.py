@@ -110,7 +110,7 @@ def _reason(run: Run, *, waits: Sequence[Wait]) -> Reason:
         object_name=wait.object_name,
         since=min(one.since for one in waits),
         until=min(untils) if untils and wait.reason is not WaitReason.WORKER else None,
-        says=words.says,
+        says=words.says if wait.beat is None else f"{words.says}; {inspection.beat_words(wait.beat)}",
         ends_when=words.ends_when if wait.fate is None else f"{words.ends_when}; {wait.fate.words}",
         attempt=wait.attempt,
         is_running=wait.is_running,

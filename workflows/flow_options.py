@@ -168,6 +168,7 @@ class Timeout(TypedDict, total=False):
     start_to_close: Length
     schedule_to_start: Length
     schedule_to_close: Length
+    heartbeat: Length
 
 
 class Told(TypedDict):

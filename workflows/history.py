@@ -41,6 +41,7 @@ RUNS = DataClass(
         ("workflows_inputoverride", "run_id"),
         ("workflows_childrun", "parent_id"),
         ("workflows_retry", "run_id"),
+        ("workflows_heartbeat", "run_id"),
         ("workflows_eventwait", "run_id"),
         ("workflows_humananswer", "run_id"),
         ("workflows_humanrequest", "run_id"),

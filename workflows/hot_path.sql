@@ -764,3 +764,18 @@ select exists (
 -- name: clock
 -- The database's clock.
 select clock_timestamp()::text;
+
+-- name: beat
+-- Stores signs of life of steps. One under an older lease than the row's came too late, and changes nothing.
+insert into workflows_heartbeat as heartbeat (
+    run_id, step, index, activation, epoch, attempt, progress, beaten_at, late_at)
+select beat.run_id, beat.step, beat.index, beat.activation, beat.epoch, beat.attempt, beat.progress, now(),
+    now() + make_interval(secs => beat.late_after_s)
+from jsonb_to_recordset(%(beats)s::jsonb) as beat(
+    run_id uuid, step text, index int, activation bigint, epoch int, attempt smallint, progress jsonb,
+    late_after_s float8)
+order by beat.run_id, beat.step, beat.index
+on conflict (run_id, step, index) do update
+set activation = excluded.activation, epoch = excluded.epoch, attempt = excluded.attempt,
+    progress = coalesce(excluded.progress, heartbeat.progress), beaten_at = excluded.beaten_at, late_at = excluded.late_at
+where (excluded.activation, excluded.epoch) >= (heartbeat.activation, heartbeat.epoch);

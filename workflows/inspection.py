@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
+import orjson
 from django.db.models import Count
 
-from workflows import capacity, human_queries, pause_store, pauses, places, plans
-from workflows.core.allowances import Fate, Latest, fate
+from workflows import capacity, heartbeats, human_queries, pause_store, pauses, places, plans
+from workflows.core.allowances import BEATING, Fate, Latest, fate
 from workflows.core.asking import ASKING
 from workflows.core.definition import JsonValue, StepDefinition
 from workflows.core.outcome import NEVER
@@ -21,7 +22,7 @@ from workflows.core.pausing import PauseRule
 from workflows.core.plan import Plan
 from workflows.core.standing import OBJECT_KINDS, Standing, open_standing
 from workflows.core.states import ActivationState, ItemState, Phase, RunState, WaitReason
-from workflows.models import Activation, HumanRequest, Item, Run, Step
+from workflows.models import Activation, Heartbeat, HumanRequest, Item, Run, Step
 from workflows.places import Place
 
 _AHEAD_CAP = 1_000
@@ -55,6 +56,17 @@ class Wait:
     pause: PauseRule | None = None
     requests: Sequence[HumanRequest] = ()
     fate: Fate | None = None
+    beat: Heartbeat | None = None
+
+    @property
+    def progress(self) -> JsonValue:
+        """This will give what the step said last by its heartbeat."""
+        return None if self.beat is None else self.beat.progress
+
+    @property
+    def beaten_at(self) -> datetime | None:
+        """This will give when the step gave its last sign of life."""
+        return None if self.beat is None else self.beat.beaten_at
 
     @property
     def fails_at(self) -> datetime | None:
@@ -90,9 +102,15 @@ def waits_of(run: Run) -> Sequence[Wait]:
     lines = capacity.places(activations)
     rules = pause_store.in_force() if activations else ()
     asked = human_queries.asked_by_step(run.id) if _asks_people(activations, plan=plan) else {}
+    beats = beats_at(activations, plan=plan)
     return [
         _paused(
-            _asked(_wait(activation, plan=plan, counts=counts, place=place, line=lines.get(activation.id)), by=asked),
+            replace(
+                _asked(
+                    _wait(activation, plan=plan, counts=counts, place=place, line=lines.get(activation.id)), by=asked
+                ),
+                beat=beats.get((activation.segment, activation.position)),
+            ),
             rule=pauses.find_for(
                 activation,
                 workflow=run.workflow_name,
@@ -111,6 +129,22 @@ def _asks_people(activations: Sequence[Activation], *, plan: Plan) -> bool:
 
 def _asked(wait: Wait, *, by: Mapping[str, Sequence[HumanRequest]]) -> Wait:
     return replace(wait, requests=by[wait.step]) if wait.step in by else wait
+
+
+def beats_at(activations: Sequence[Activation], *, plan: Plan) -> Mapping[tuple[int, int], Heartbeat]:
+    """This will give the latest sign of life of the steps at hand, by their place; only functions give any."""
+    places_at = {(one.segment, one.position) for one in activations}
+    steps = {place: plan.step_at(segment=place[0], position=place[1]) for place in places_at}
+    if not any(step.uses == BEATING for step in steps.values()):
+        return {}
+    found = heartbeats.beats_of(activations[0].run_id)
+    return {place: found[step.id][0] for place, step in steps.items() if step.id in found}
+
+
+def beat_words(beat: Heartbeat) -> str:
+    """This will say what a step has said of itself."""
+    text = f"last sign of life {beat.beaten_at:%H:%M:%S}"
+    return text if beat.progress is None else f"{text}: {orjson.dumps(beat.progress).decode()[:200]}"
 
 
 def known_until(due_at: datetime | None) -> datetime | None:

@@ -39,6 +39,7 @@ from workflows.event_models import EventWait as EventWait
 from workflows.gate_models import Gate as Gate
 from workflows.gate_models import JoinedStart as JoinedStart
 from workflows.gate_models import RunSlot as RunSlot
+from workflows.heartbeat_models import Heartbeat as Heartbeat
 from workflows.human_models import HumanAnswer as HumanAnswer
 from workflows.human_models import HumanRequest as HumanRequest
 from workflows.incident_models import Incident as Incident

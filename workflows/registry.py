@@ -65,6 +65,12 @@ class Function:
 _functions: dict[str, Function] = {}
 
 
+def takes_context(name: str) -> bool:
+    """This will tell whether a function of that name is registered and is told whom it serves."""
+    found = _functions.get(name)
+    return found is not None and found.takes_context
+
+
 @overload
 def function(implementation: _F, /) -> _F: ...
 @overload

@@ -20,7 +20,7 @@ from workflows.core.pausing import PauseRule
 from workflows.core.plan import Plan, restore_plan
 from workflows.core.standing import open_standing
 from workflows.core.states import ActivationState, Phase, RunState, WaitReason
-from workflows.models import Activation, Attempt, DeadLetter, Fanout, Item, Run, Step, WorkflowVersion
+from workflows.models import Activation, Attempt, DeadLetter, Fanout, Heartbeat, Item, Run, Step, WorkflowVersion
 from workflows.places import Place
 
 TEXT_CHARS = 20_000
@@ -66,6 +66,7 @@ class Wait:
     line: capacity.Place | None = None
     pause: PauseRule | None = None
     fate: Fate | None = None
+    beat: Heartbeat | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,7 @@ def _waits(run: Run, *, plan: Plan) -> Sequence[Wait]:
     place = places.find_place(rows)
     lines = capacity.places(rows)
     paused = _paused(run, rows=rows, plan=plan)
+    beats = inspection.beats_at(rows, plan=plan)
     return [
         Wait(
             step=plan.segments[row.segment].steps[row.position],
@@ -201,6 +203,7 @@ def _waits(run: Run, *, plan: Plan) -> Sequence[Wait]:
             line=lines.get(row.id),
             pause=paused.get(row.id),
             fate=inspection.fate_of(row),
+            beat=beats.get((row.segment, row.position)),
         )
         for row in rows
     ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 
-from workflows.core.allowances import KEYS, SCHEDULE_TO_CLOSE, SCHEDULE_TO_START
+from workflows.core.allowances import BEATING, HEARTBEAT, KEYS, SCHEDULE_TO_CLOSE, SCHEDULE_TO_START
 from workflows.core.definition import JsonObject
 from workflows.core.durations import DurationInvalid, parse_duration
 from workflows.core.problems import Problem, path_to
@@ -31,6 +31,9 @@ def misplaced_timeouts(step: JsonObject, *, at: str, has_item: bool) -> Iterator
     timeout, path = step.get("timeout"), path_to(at, "timeout")
     if not isinstance(timeout, Mapping):
         return
+    if HEARTBEAT in timeout and step.get("uses") != BEATING:
+        hint = "take it out, or call a function that beats (`context.heartbeat`)"
+        yield Problem(path_to(path, HEARTBEAT), f"only a `{BEATING}` step can beat", hint)
     for key in (SCHEDULE_TO_START, SCHEDULE_TO_CLOSE):
         if key in timeout and has_item:
             hint = "bound each item by `start_to_close` and `retry.budget`, or the run by `deadline`"

@@ -260,3 +260,27 @@ def _wait_for(gate: str | None) -> None:
         if time.monotonic() > deadline:
             raise Unavailable(f"{gate} did not open within {_LONGEST_S:g} s")
         time.sleep(_POLL_S)
+
+
+@function
+def beat(ledger: str, context: StepContext, gate: str | None = None, beats: int = 0) -> JsonValue:
+    """This will say how often it was begun, beat for a while, and then hang silently until the file `gate` exists."""
+    outside.write(ledger, event="begin", context=context)
+    begun = int(str(context.last_progress or 0)) + 1
+    context.heartbeat(begun)
+    for _ in range(beats):
+        time.sleep(0.1)
+        context.heartbeat()
+    _wait_for(gate if begun == 1 else None)
+    outside.write(ledger, event="effect", context=context)
+    return begun
+
+
+@function
+async def beat_async(context: StepContext, seconds: float = 0.0) -> JsonValue:
+    """This will say how often it was begun, and then rest silently, the first time."""
+    begun = int(str(context.last_progress or 0)) + 1
+    context.heartbeat(begun)
+    if begun == 1:
+        await asyncio.sleep(seconds)
+    return begun

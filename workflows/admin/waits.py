@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 
+from workflows import inspection
 from workflows.core.states import WaitReason
 from workflows.core.wording import WORDS
 from workflows.inspection import known_until
@@ -58,7 +59,7 @@ def _sentence(story: Story, *, waits: Sequence[Wait], now: datetime) -> Sentence
     match wait.reason:
         case WaitReason.RUNNING:
             text = f"attempt {wait.attempt} is at work for {since} on {wait.owner}"
-            return Sentence(wait.step, "running", f"{text}; its lease {_due(due)}")
+            return Sentence(wait.step, "running", f"{text}; its lease {_due(due)}{_said(wait)}")
         case WaitReason.WORKER:
             text = f"waits for a worker of lane {wait.lane} since {since}; announced {_times(wait.dispatches)}"
             return Sentence(wait.step, "ready", text)
@@ -76,6 +77,10 @@ def _sentence(story: Story, *, waits: Sequence[Wait], now: datetime) -> Sentence
             return Sentence(wait.step, "waiting", f"{text}: {place.held} of {place.capacity} are held")
         case _:
             return Sentence(wait.step, "waiting", _held(wait, due=due))
+
+
+def _said(wait: Wait) -> str:
+    return "" if wait.beat is None else f"; {inspection.beat_words(wait.beat)}"
 
 
 def _held(wait: Wait, *, due: float) -> str:

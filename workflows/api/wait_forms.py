@@ -47,6 +47,8 @@ class WaitSerializer(serializers.Serializer[Any]):
     place = PlaceSerializer(allow_null=True, help_text="Where a run waits to be let in.")
     line = LineSerializer(allow_null=True, help_text="Where a limit is waited for.")
     fails_at = serializers.DateTimeField(allow_null=True, help_text="When the step fails by itself (`timeout`).")
+    progress = serializers.JSONField(allow_null=True, help_text="What the step said last by its heartbeat.")
+    beaten_at = serializers.DateTimeField(allow_null=True, help_text="When it gave its last sign of life.")
     requests = serializers.SerializerMethodField()
 
     def get_requests(self, wait: Wait) -> list[int]:

@@ -15,7 +15,10 @@ from workflows.core.pausing import PauseRule, Standpoint, covers
 START_TO_CLOSE = "start_to_close"
 SCHEDULE_TO_START = "schedule_to_start"
 SCHEDULE_TO_CLOSE = "schedule_to_close"
-KEYS = (START_TO_CLOSE, SCHEDULE_TO_START, SCHEDULE_TO_CLOSE)
+HEARTBEAT = "heartbeat"
+BEATING = "python"
+"""What a step uses that can give a sign of life by itself."""
+KEYS = (START_TO_CLOSE, SCHEDULE_TO_START, SCHEDULE_TO_CLOSE, HEARTBEAT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +26,12 @@ class Allowance:
     """What a step may take besides the time of one attempt, in seconds; None: as long as it takes.
 
     `schedule_to_start_s` is between ready and the begin of the first attempt, `schedule_to_close_s` between ready and
-    the end of the last, all attempts and pauses between them included.
+    the end of the last, all attempts and pauses between them included, `heartbeat_s` between two signs of life.
     """
 
     schedule_to_start_s: float | None = None
     schedule_to_close_s: float | None = None
+    heartbeat_s: float | None = None
 
     @property
     def is_scheduled(self) -> bool:
@@ -99,11 +103,15 @@ def parse_timeouts(value: Any) -> Mapping[str, float]:  # Any: JSON of a documen
     return {START_TO_CLOSE: parse_duration(value)}
 
 
-def allowance_of(timeouts: Mapping[str, float], *, has_items: bool) -> Allowance:
-    """This will build the allowance of a step; one that has items has no time from when it is ready."""
+def allowance_of(timeouts: Mapping[str, float], *, uses: str, has_items: bool) -> Allowance:
+    """This will build the allowance of a step, from `defaults` only what has a meaning for it.
+
+    What calls no function cannot beat; what has items has no time from when it is ready.
+    """
     return Allowance(
         schedule_to_start_s=None if has_items else timeouts.get(SCHEDULE_TO_START),
         schedule_to_close_s=None if has_items else timeouts.get(SCHEDULE_TO_CLOSE),
+        heartbeat_s=timeouts.get(HEARTBEAT) if uses == BEATING else None,
     )
 
 

@@ -91,7 +91,7 @@ def _step(step_id: str, step: _Checked, *, defaults: _Checked) -> StepDefinition
         queue=step.get("queue", defaults.get("queue", standard.queue)),
         retry=_retry({**defaults.get("retry", {}), **step.get("retry", {})}),
         timeout_s=timeouts.get(START_TO_CLOSE, standard.timeout_s),
-        allowance=allowance_of(timeouts, has_items="for_each" in step),
+        allowance=allowance_of(timeouts, uses=step["uses"], has_items="for_each" in step),
     )
 
 

@@ -3,13 +3,23 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from workflows.core.definition import JsonValue
+
 
 class StepCancelled(Exception):
     """The step stopped because its run is ending: what it has not done by now, nobody waits for."""
 
 
+class HeartbeatInvalid(ValueError):
+    """What a heartbeat carries is no JSON that can be stored, or too much of it."""
+
+
 def _never() -> bool:
     return False
+
+
+def _silently(_progress: JsonValue) -> None:
+    pass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,7 +27,8 @@ class StepContext:
     """The parameter `context` of a registered function.
 
     `idempotency_key` is the same for every attempt of the step (of the item, in a `for_each`); `attempt`
-    counts from 1; `timeout_s` is what the attempt may take at most.
+    counts from 1; `timeout_s` is what the attempt may take at most. `last_progress` is what an earlier attempt said
+    last by `heartbeat`, or None.
     """
 
     idempotency_key: str
@@ -26,7 +37,18 @@ class StepContext:
     step: str
     correlation_id: str
     timeout_s: float
+    last_progress: JsonValue = None
     asks: Callable[[], bool] = field(default=_never, repr=False, compare=False)
+    beats: Callable[[JsonValue], None] = field(default=_silently, repr=False, compare=False)
+
+    def heartbeat(self, progress: JsonValue = None) -> None:
+        """This will say that the step is alive, and how far it is; may be called at any rate, from any thread.
+
+        It is written at most once a second. Raises StepCancelled when the step should stop, HeartbeatInvalid when the
+        progress is no small JSON.
+        """
+        self.raise_if_cancelled()
+        self.beats(progress)
 
     def is_cancelled(self) -> bool:
         """This will tell whether the step should stop: its run is being cancelled, or its worker has lost it.

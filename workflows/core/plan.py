@@ -15,6 +15,7 @@ from functools import cached_property
 from typing import NotRequired, TypedDict
 
 from workflows.core import switching
+from workflows.core.allowances import UNBOUNDED
 from workflows.core.definition import Definition, StepDefinition
 from workflows.core.graph import Graph
 from workflows.core.states import Phase
@@ -184,7 +185,7 @@ def _continues(*, graph: Graph, before: str, step_id: str) -> bool:
 
 
 def _stands_alone(step: StepDefinition) -> bool:
-    return step.for_each is not None or bool(step.limits) or step.allowance.is_scheduled
+    return step.for_each is not None or bool(step.limits) or step.allowance != UNBOUNDED
 
 
 def _document(segment: Segment) -> SegmentDocument:

@@ -9,7 +9,7 @@ from datetime import datetime
 import structlog
 
 from workflows import queries
-from workflows.execution import overruns
+from workflows.execution import overruns, silence
 from workflows.operations import children, endings, gate_sweeps, incidents, limits, pausing, poison
 
 log = structlog.get_logger(__name__)
@@ -21,6 +21,7 @@ def sweep(*, now: datetime) -> int:
     if expired:
         log.warning("runs_past_deadline", runs=[str(run_id) for run_id in expired])
     overruns.sweep(now=now)
+    silence.sweep(now=now)
     poison.sweep(now=now)
     incidents.sweep(now=now)
     limits.mend()

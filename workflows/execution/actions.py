@@ -23,6 +23,7 @@ from workflows.core.states import FailureKind, WaitReason
 from workflows.core.storable import holds_nul, readable
 from workflows.core.waiting_kinds import Stay
 from workflows.execution import waiting_steps
+from workflows.execution.pulses import Pulse
 from workflows.execution.timeouts import StepTimeout, time_limit
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class Call:
     connection: str | None
     context: StepContext
     stay: Stay | None = None
+    pulse: Pulse | None = None
 
     @property
     def arguments(self) -> Mapping[str, JsonValue]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import structlog
 
-from workflows import incident_queries, tracing
+from workflows import heartbeats, incident_queries, registry, tracing
+from workflows.core.allowances import BEATING
 from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed, Outcome, Skipped
 from workflows.core.states import FailureKind
@@ -20,6 +21,7 @@ from workflows.execution.actions import Call
 from workflows.execution.cursor import Cursor
 from workflows.execution.function_threads import FunctionThreads
 from workflows.execution.leases import keeper
+from workflows.execution.pulses import Pulse, book
 from workflows.execution.repeating import Round
 from workflows.expressions import ExpressionFailed
 from workflows.incident_queries import Given
@@ -43,7 +45,7 @@ async def await_step(cursor: Cursor, *, now: datetime, threads: FunctionThreads)
 
     What somebody edited, and rounds of a `repeat_until`, are read from the database in the loop's default executor.
     """
-    if cursor.claim.round or cursor.step.repeat_until is not None:
+    if cursor.claim.round or cursor.attempt > 1 or cursor.step.repeat_until is not None:
         prepared = await asyncio.to_thread(_prepared_step, cursor, now=now)
     else:
         prepared = _prepared_step(cursor, now=now)
@@ -52,7 +54,7 @@ async def await_step(cursor: Cursor, *, now: datetime, threads: FunctionThreads)
 
 async def await_item(cursor: Cursor, *, item: HeldItem, now: datetime, threads: FunctionThreads) -> Outcome:
     """This will do what `attempt_item` does, on an event loop; see `await_step`."""
-    if item.round or cursor.step.repeat_until is not None:
+    if item.round or item.attempt > 1 or cursor.step.repeat_until is not None:
         prepared = await asyncio.to_thread(_prepared_item, cursor, item=item, now=now)
     else:
         prepared = _prepared_item(cursor, item=item, now=now)
@@ -140,7 +142,27 @@ def _call(
         cursor.step_context(now=now, index=index, attempt=attempt, round_number=number),
         asks=lambda: keeper.should_stop(claim),
     )
-    return Call(uses=step.uses, inputs=_mapping(inputs), connection=step.connection, context=context), turn
+    call = Call(uses=step.uses, inputs=_mapping(inputs), connection=step.connection, context=context)
+    return _beating(cursor, call, index=index) if step.uses == BEATING else call, turn
+
+
+def _beating(cursor: Cursor, call: Call, *, index: int | None) -> Call:
+    """A function may give signs of life; what follows an earlier attempt is told what that said last."""
+    claim, context = cursor.claim, call.context
+    pulse = Pulse(
+        book=book,
+        run_id=claim.run_id,
+        step=cursor.step.id,
+        index=index,
+        activation=claim.id,
+        epoch=claim.epoch,
+        attempt=context.attempt,
+        limit_s=cursor.step.allowance.heartbeat_s,
+    )
+    last = None
+    if (context.attempt > 1 or claim.round) and registry.takes_context(str(call.inputs.get("call"))):
+        last = heartbeats.find_progress(run_id=claim.run_id, step=cursor.step.id, index=index)
+    return replace(call, context=replace(context, beats=pulse.give, last_progress=last), pulse=pulse)
 
 
 def _staying(
@@ -176,15 +198,22 @@ def _perform(cursor: Cursor, prepared: Prepared) -> Outcome:
     context = prepared.call.context
     keeper.expect_end_within(context.timeout_s)
     try:
-        with _told(cursor, attempt=context.attempt):
+        with _told(cursor, attempt=context.attempt), book.performing(prepared.call.pulse):
             return _judged(cursor, actions.perform(prepared.call), prepared=prepared)
     finally:
         keeper.expect_end_within(None)
 
 
 async def _await(cursor: Cursor, prepared: Prepared, *, threads: FunctionThreads) -> Outcome:
-    with _told(cursor, attempt=prepared.call.context.attempt):
-        return _judged(cursor, await async_actions.perform(prepared.call, threads=threads), prepared=prepared)
+    pulse = prepared.call.pulse
+    if pulse is not None:
+        book.begin(pulse, may_kill=False)
+    try:
+        with _told(cursor, attempt=prepared.call.context.attempt):
+            return _judged(cursor, await async_actions.perform(prepared.call, threads=threads), prepared=prepared)
+    finally:
+        if pulse is not None and pulse.is_known:
+            await asyncio.to_thread(book.end, pulse)
 
 
 def _judged(cursor: Cursor, outcome: Outcome, *, prepared: Prepared) -> Outcome:

@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 
 from workflows import statements, store
 from workflows.core.states import Notice
-from workflows.execution import heartbeat
+from workflows.execution import heartbeat, pulses
 from workflows.models import Activation
 from workflows.store import Claim, HoldRow
 
@@ -130,6 +130,7 @@ class LeaseKeeper:
                 self._enforce()
                 self._renew(lease_s)
                 self._listen()
+                self._beat()
         finally:
             connection.close()
 
@@ -137,6 +138,16 @@ class LeaseKeeper:
         if self._kill_at is not None and time.monotonic() > self._kill_at:
             log.error("step_ignored_its_timeout", pid=os.getpid(), action="killing this worker process")
             os.kill(os.getpid(), signal.SIGKILL)
+        if pulses.book.has_hung:
+            log.error("step_is_silent", pid=os.getpid(), action="killing this worker process")
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _beat(self) -> None:
+        try:
+            pulses.book.write()
+        except Exception:  # the database is away: what was said is written when it is back
+            log.warning("heartbeats_not_written", exc_info=True)
+            connection.close()
 
     def _renew(self, lease_s: float) -> None:
         now = time.monotonic()
