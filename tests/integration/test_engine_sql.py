@@ -195,6 +195,14 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         "set_aside": {"holds": _json([{**one, "object": "platform"} for one in holds])},
         "give_back": {"kept": ["platform"], "limit": 5_000},
         "older_work": {"since": "2026-01-01T00:00:00+00:00"},
+        "beat": {
+            "beats": _json(
+                [
+                    {"run_id": str(run), "step": "s", "index": -1, "activation": 1, "epoch": 1, "attempt": 1}
+                    for run in RUNS[:size]
+                ]
+            )
+        },
         "clock": {},
         "lock_start_key": {"key": "full", "wait": None},
     }
