@@ -1,6 +1,6 @@
 """The heartbeats of the steps this process performs: kept in memory, written by the thread that keeps the leases.
 
-A step that never beats, and need not, costs nothing. See docs/adr/0028-heartbeats.md.
+A step that never beats, and need not, costs nothing. See docs/adr/0029-heartbeats.md.
 """
 
 import threading
