@@ -37,6 +37,8 @@ class EventKind(StrEnum):
     RUN_ENDING = "run.ending"
     """What it will end as is decided; what it owes before that, undo and `finally`, comes now."""
     RUN_DEADLINE_MISSED = "run.deadline_missed"
+    RUN_GROWN = "run.grown"
+    """A step has returned further `steps`; the payload has the digests of what the run consists of now."""
     RUN_REQUEUED = "run.requeued"
     RUN_RETRIED = "run.retried"
     """Another run does its work again; the payload's `retry` names it, `reused` and `executed` say how."""

@@ -30,7 +30,7 @@ class ClosingReport:
 
 def report_of(run: Run) -> ClosingReport | None:
     """This will tell of the end of a run; None where there is nothing to tell: it is at work, or owes nothing ever."""
-    plan = plans.program_of(run.version_id).plan
+    plan = plans.program_of(run.program_id).plan
     if not (run.ending if run.ended_at is None else plan.undo_of):
         return None
     past = queries.past_of(run_id=run.id)

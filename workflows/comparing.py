@@ -41,7 +41,7 @@ def _item_outputs(run: Run, *, reports: Sequence[StepReport]) -> Mapping[str, Js
     wanted = [report.step for report in reports if 0 < sum(report.items.values()) <= MOST_ITEMS]
     if not wanted:
         return {}
-    results = queries.results_of(run_id=run.id, steps=wanted, plan=plans.program_of(run.version_id).plan)
+    results = queries.results_of(run_id=run.id, steps=wanted, plan=plans.program_of(run.program_id).plan)
     return {step: result["output"] for step, result in results.items()}
 
 

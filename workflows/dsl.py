@@ -7,7 +7,8 @@
         flow.python(book_line, "lines", needs=charge, for_each=input.lines, parallel=20, args={"line": item})
         flow.output({"charge": charge.output.id})
 
-A step waits for every step whose result it looks at, and for the ones in `needs`.
+A step waits for every step whose result it looks at, and for the ones in `needs`. A function that a step calls may
+return `Grow(steps=flow.steps)`: further steps of its run, written with a `Flow` of their own.
 """
 
 import inspect
@@ -21,6 +22,7 @@ from workflows.asking_options import Approval
 from workflows.core import subworkflow
 from workflows.core.building import expression_source
 from workflows.core.definition import RETURN, JsonObject, JsonValue
+from workflows.core.growth import Grow
 from workflows.core.references import Ref, StepRef, rendered, steps_named
 from workflows.flow_options import (
     Batch,
@@ -34,6 +36,7 @@ from workflows.flow_options import (
     Length,
     On,
     RateLimit,
+    RepeatUntil,
     Retry,
     Singleton,
     Throttle,
@@ -43,6 +46,7 @@ from workflows.hints import schema_of
 
 __all__ = [
     "Flow",
+    "Grow",
     "Ref",
     "StepRef",
     "expr",
@@ -74,16 +78,6 @@ class FlowOptions(TypedDict, total=False):
     singleton: Singleton
     throttle: Throttle
     concurrency: Concurrency | Sequence[Concurrency]
-
-
-class RepeatUntil(TypedDict, total=False):
-    """A step in rounds, until `condition` over `output` holds; see the definition format."""
-
-    condition: Ref | str
-    every: Length
-    times: int
-    factor: float
-    cap: Length
 
 
 class StepOptions(TypedDict, total=False):

@@ -189,7 +189,7 @@ def _down(run_id: UUID) -> Sequence[str]:
 
 
 def _behind(run: Run) -> Sequence[Behind]:
-    plan = plans.program_of(run.version_id).plan
+    plan = plans.program_of(run.program_id).plan
     reports: dict[str, StepReport] = {report.step: report for report in inspection.steps_of(run)}
     unended = {step for step, report in reports.items() if report.ended_at is None}
     return [

@@ -32,6 +32,7 @@ RUN_FIELDS: Mapping[str, cel.Type] = {
 CLOSING_FIELDS: Mapping[str, cel.Type] = {"ending": cel.Type.STRING, "error": cel.Type.DYN}
 """What is known of a run that is ending, to its undo and its `finally` steps."""
 STEP_FIELDS: Mapping[str, cel.Type] = {"output": cel.Type.DYN, "state": cel.Type.STRING}
+_STEP_TYPES: Mapping[str, cel.Type] = {**STEP_FIELDS, "grown": cel.Type.DYN}
 _ROOTS: Mapping[str, cel.Type] = {
     "input": cel.Type.DYN,
     "output": cel.Type.DYN,
@@ -202,8 +203,8 @@ def _target(chain: Chain, *, scope: Scope) -> tuple[cel.Type, Chain] | None:
     if scope.roots:
         return (cel.Type.DYN, chain[:1]) if chain[0] in scope.roots else None
     match chain:
-        case ("steps", step, name, *_) if step in scope.steps and name in STEP_FIELDS:
-            return STEP_FIELDS[name], chain[:3]
+        case ("steps", step, name, *_) if step in scope.steps and name in _STEP_TYPES:
+            return _STEP_TYPES[name], chain[:3]
         case ("run", name, *_) if name in scope.run_fields:
             return scope.run_fields[name], chain[:2]
         case ("input", *_):
@@ -250,10 +251,19 @@ def _is_error(result: cel.Value) -> bool:
     return bool(result.type() == cel.Type.ERROR)
 
 
+def _with_growth(context: Context, *, step: str) -> Context:
+    """A step that has returned no further steps has grown nothing."""
+    steps = context.get("steps")
+    result = steps.get(step) if isinstance(steps, Mapping) else None
+    return {"steps": {step: {"grown": {}, **result}}} if isinstance(result, Mapping) else context
+
+
 def _path_reader(path: Path, *, source: str) -> Callable[[Context], JsonValue]:
+    is_grown = path[2:3] == ("grown",)
+
     def evaluate(context: Context) -> JsonValue:
         try:
-            return read_path(context, path)
+            return read_path(_with_growth(context, step=str(path[1])) if is_grown else context, path)
         except PathMissing as error:
             raise ExpressionFailed(str(error), source=source) from error
 

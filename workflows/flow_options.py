@@ -6,6 +6,8 @@ They are the keys of the definition document.
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, TypedDict
 
+from workflows.core.references import Ref
+
 __all__ = [
     "Batch",
     "Cancel",
@@ -18,6 +20,7 @@ __all__ = [
     "Length",
     "On",
     "RateLimit",
+    "RepeatUntil",
     "Retry",
     "Schedule",
     "Singleton",
@@ -203,3 +206,13 @@ class Fairness(TypedDict, total=False):
 
     key: Key
     weight: float
+
+
+class RepeatUntil(TypedDict, total=False):
+    """A step in rounds, until `condition` over `output` holds; see the definition format."""
+
+    condition: Ref | str
+    every: Length
+    times: int
+    factor: float
+    cap: Length

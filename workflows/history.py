@@ -45,6 +45,7 @@ RUNS = DataClass(
         ("workflows_eventwait", "run_id"),
         ("workflows_humananswer", "run_id"),
         ("workflows_humanrequest", "run_id"),
+        ("workflows_grownplan", "run_id"),
     ),
 )
 

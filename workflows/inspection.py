@@ -76,7 +76,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepReport:
-    """Where a step stands; `items` counts the items of a `for_each` by state."""
+    """Where a step stands; `items` counts the items of a `for_each` by state, `grown_by` names who returned it."""
 
     step: str
     uses: str
@@ -90,11 +90,12 @@ class StepReport:
     started_at: datetime | None
     ended_at: datetime | None
     items: Mapping[str, int] = field(default_factory=dict)
+    grown_by: str = ""
 
 
 def waits_of(run: Run) -> Sequence[Wait]:
     """This will say what a run waits for, in the order of its plan; nothing when it has ended."""
-    plan = plans.program_of(run.version_id).plan
+    plan = plans.program_of(run.program_id).plan
     activations = list(Activation.objects.filter(run_id=run.id).order_by("segment", "slot"))
     has_items = any(plan.segments[activation.segment].is_map for activation in activations)
     counts = _item_counts(run.id) if has_items else {}
@@ -154,7 +155,7 @@ def known_until(due_at: datetime | None) -> datetime | None:
 
 def steps_of(run: Run) -> Sequence[StepReport]:
     """This will tell where every step of a run stands, in the order of its plan."""
-    plan = plans.program_of(run.version_id).plan
+    plan = plans.program_of(run.program_id).plan
     ended = {row.step: row for row in Step.objects.filter(run_id=run.id)}
     waits: dict[str, list[Wait]] = defaultdict(list)
     for wait in waits_of(run):
@@ -189,6 +190,7 @@ def _ended(row: Step, *, plan: Plan, counts: _Counts) -> StepReport:
         started_at=row.started_at,
         ended_at=row.ended_at,
         items=counts.get(row.step, {}),
+        grown_by=plan.grown_by.get(row.step, ""),
     )
 
 
@@ -207,6 +209,7 @@ def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Co
         started_at=min((wait.since for wait in waits if wait.has_begun), default=None),
         ended_at=None,
         items=counts.get(step, {}),
+        grown_by=plan.grown_by.get(step, ""),
     )
 
 

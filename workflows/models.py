@@ -39,6 +39,7 @@ from workflows.event_models import EventWait as EventWait
 from workflows.gate_models import Gate as Gate
 from workflows.gate_models import JoinedStart as JoinedStart
 from workflows.gate_models import RunSlot as RunSlot
+from workflows.growth_models import GrownPlan as GrownPlan
 from workflows.heartbeat_models import Heartbeat as Heartbeat
 from workflows.human_models import HumanAnswer as HumanAnswer
 from workflows.human_models import HumanRequest as HumanRequest
@@ -130,6 +131,7 @@ class Run(models.Model):
         max_length=20, blank=True, default="", db_default="", help_text="What it ends as when all it owes is done."
     )
     is_undoing = models.BooleanField(default=False, db_default=False, help_text="What was done is undone at its end.")
+    grown_id = models.BigIntegerField(null=True, help_text="Its own plan, once a step has returned further steps.")
     is_awaited = models.BooleanField(default=False, db_default=False, help_text="A step of another run waits for it.")
 
     class Meta:
@@ -157,6 +159,11 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"{self.workflow_name} {self.id}"
+
+    @property
+    def program_id(self) -> int:
+        """This will give what `plans.program_of` knows its steps by: its version, or what the run has made of it."""
+        return self.version_id if self.grown_id is None else -self.grown_id
 
 
 class Activation(models.Model):

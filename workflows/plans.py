@@ -7,13 +7,13 @@ from typing import assert_never
 
 from workflows import event_matching, expressions, validation
 from workflows.core import switching
-from workflows.core.definition import RETURN, JsonValue, StepDefinition
-from workflows.core.plan import Plan, restore_plan
+from workflows.core.definition import RETURN, JsonObject, JsonValue, StepDefinition
+from workflows.core.plan import Plan, SegmentDocument, restore_plan
 from workflows.core.problems import Problem
 from workflows.core.states import FailureKind, Phase
 from workflows.core.waiting_kinds import WAITING_KINDS
 from workflows.flow import FlowProgram, compile_flow
-from workflows.models import WorkflowVersion
+from workflows.models import GrownPlan, WorkflowVersion
 from workflows.schema import Schema
 from workflows.switch_validation import compile_switch
 
@@ -97,22 +97,67 @@ def _may_be_lost(step: StepDefinition) -> bool:
     return is_inside(step.uses) and step.retry.attempts > 1 and FailureKind.LOST in step.retry.on
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """What a program is made of. `published_id`, `number`: the version its run was started on.
+
+    `grown_number` counts how often the run has grown.
+    """
+
+    published_id: int
+    number: int
+    workflow_id: int
+    workflow_name: str
+    document: JsonObject
+    plan: Sequence[SegmentDocument]
+    grown: Mapping[str, Sequence[str]]
+    grown_number: int
+
+
+def grown_version(grown_id: int) -> int:
+    """This will give the number that stands for a grown plan where else the id of a version stands."""
+    return -grown_id
+
+
+def source_of(version_id: int) -> Source:
+    """This will read a version, or (below zero) the plan that a run has grown. May raise DoesNotExist."""
+    own = None if version_id > 0 else GrownPlan.objects.get(id=-version_id)
+    version = (
+        WorkflowVersion.objects.select_related("workflow")
+        .defer("source")
+        .get(id=version_id if own is None else own.version_id)
+    )
+    return Source(
+        published_id=version.id,
+        number=version.number,
+        workflow_id=version.workflow_id,
+        workflow_name=version.workflow.name,
+        document=version.document if own is None else own.document,
+        plan=version.plan if own is None else own.plan,
+        grown={} if own is None else own.grown,
+        grown_number=0 if own is None else own.number,
+    )
+
+
 @lru_cache(maxsize=512)
 def program_of(version_id: int) -> Program:
-    """This will load and compile a version; versions are immutable, so it is done once. May raise DoesNotExist."""
-    version = WorkflowVersion.objects.select_related("workflow").get(id=version_id)
+    """This will load and compile a version; versions are immutable, so it is done once. May raise DoesNotExist.
+
+    A run that has grown is executed by `Run.program_id`, which is below zero and stands for its own plan.
+    """
+    version = source_of(version_id)
     definition = validation.restore_definition(version.document)
-    plan = restore_plan(definition, document=version.plan)
+    plan = restore_plan(definition, document=version.plan, grown=version.grown)
     return Program(
-        version_id=version.id,
+        version_id=version_id,
         number=version.number,
-        workflow_name=version.workflow.name,
+        workflow_name=version.workflow_name,
         plan=plan,
         steps={step.id: _program(plan, step) for step in definition.all_steps},
         output=_output(plan),
         input_schema=None if definition.input_schema is None else Schema(definition.input_schema),
         fairness_key=_fairness_key(plan),
-        flow=compile_flow(definition.flow, workflow=version.workflow.name, version=version.number),
+        flow=compile_flow(definition.flow, workflow=version.workflow_name, version=version.number),
     )
 
 

@@ -1,7 +1,7 @@
 """Reads of the engine's tables, each with a named order; they change nothing."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -55,6 +55,9 @@ def past_of(*, run_id: UUID) -> dict[str, Past]:
 
 def results_of(*, run_id: UUID, steps: Collection[str], plan: Plan) -> dict[str, dict[str, JsonValue]]:
     """This will give {state, output} of ended steps, as expressions see them; a `for_each` gives its list."""
+    grown = {step: plan.grown[step] for step in steps if step in plan.grown}
+    if grown:
+        return _with_grown(grown, run_id=run_id, steps=steps, plan=plan)
     rows = Step.objects.filter(run_id=run_id, step__in=list(steps)).values_list("step", "state", "output")
     results: dict[str, dict[str, JsonValue]] = {
         step: {"state": state, "output": output} for step, state, output in rows
@@ -66,6 +69,19 @@ def results_of(*, run_id: UUID, steps: Collection[str], plan: Plan) -> dict[str,
             is_marked = policy is not None and policy.is_marked
             result["output"] = item_outputs(run_id=run_id, step=step, is_marked=is_marked)
     return results
+
+
+def _with_grown(
+    grown: Mapping[str, Collection[str]], *, run_id: UUID, steps: Collection[str], plan: Plan
+) -> dict[str, dict[str, JsonValue]]:
+    """What a step has returned is seen through it: `steps.<id>.grown.<new>`."""
+    new = {one for ones in grown.values() for one in ones}
+    plain = replace(plan, grown={})
+    results = results_of(run_id=run_id, steps={*steps, *new}, plan=plain)
+    for step, ones in grown.items():
+        if step in results:
+            results[step]["grown"] = {one: results[one] for one in ones if one in results}
+    return {step: result for step, result in results.items() if step in steps}
 
 
 def item_outputs(*, run_id: UUID, step: str, is_marked: bool = False) -> list[JsonValue]:

@@ -4,7 +4,7 @@ Everything is bounded, so that a run with many items is as quick to look at as a
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
 from uuid import UUID
@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db.models import Count, F, QuerySet, TextField
 from django.db.models.functions import Cast, Left
 
-from workflows import capacity, inspection, pause_store, pauses, places
+from workflows import capacity, inspection, pause_store, pauses, places, plans
 from workflows.core.allowances import Fate
 from workflows.core.building import restore_definition
 from workflows.core.definition import JsonObject, StepDefinition
@@ -20,7 +20,7 @@ from workflows.core.pausing import PauseRule
 from workflows.core.plan import Plan, restore_plan
 from workflows.core.standing import open_standing
 from workflows.core.states import ActivationState, Phase, RunState, WaitReason
-from workflows.models import Activation, Attempt, DeadLetter, Fanout, Heartbeat, Item, Run, Step, WorkflowVersion
+from workflows.models import Activation, Attempt, DeadLetter, Fanout, Heartbeat, Item, Run, Step
 from workflows.places import Place
 
 TEXT_CHARS = 20_000
@@ -94,7 +94,8 @@ class StepStory:
     """One step of the run.
 
     `state` is how it ended, or else one of: running, ready, retrying, waiting, pending, not_reached.
-    `started_at` is the start of its first attempt (of its latest round), `latest_at` that of its latest one.
+    `started_at` is the start of its first attempt (of its latest round), `latest_at` that of its latest one. `grown_by`
+    is the step that has returned it while the run ran.
     """
 
     definition: StepDefinition
@@ -108,6 +109,7 @@ class StepStory:
     failures: Sequence[Attempt]
     waits: Sequence[Wait]
     items: Items | None
+    grown_by: str = ""
 
     @property
     def id(self) -> str:
@@ -143,7 +145,7 @@ def find_story(run_id: UUID, *, item_state: str = "") -> Story | None:
     )
     if run is None:
         return None
-    version = published(run.version_id)
+    version = published(run.program_id)
     waits = _waits(run, plan=version.plan)
     letters = DeadLetter.objects.filter(run_id=run_id).order_by("-id")
     failed_items = Attempt.objects.filter(run_id=run_id, index__isnull=False).order_by("-id")
@@ -162,13 +164,16 @@ def find_story(run_id: UUID, *, item_state: str = "") -> Story | None:
 @lru_cache(maxsize=256)
 def published(version_id: int) -> Published:
     """This will read a version, without compiling its expressions; versions never change."""
-    version = WorkflowVersion.objects.only("document", "plan", "number", "workflow_id").get(id=version_id)
+    version = plans.source_of(version_id)
     definition = restore_definition(version.document)
-    return Published(version.number, version.workflow_id, restore_plan(definition, document=version.plan))
+    plan = restore_plan(definition, document=version.plan, grown=version.grown)
+    return Published(version.number, version.workflow_id, plan)
 
 
 def in_order(plan: Plan) -> Sequence[StepDefinition]:
     """This will give the steps as the plan has them: needs first, and otherwise as they were written."""
+    if plan.grown:  # its new segments stand behind those that wait for them
+        return [plan.graph.steps[step] for step in plan.graph.order]
     return [plan.graph.steps[step] for segment in plan.segments for step in segment.steps]
 
 
@@ -238,13 +243,16 @@ def _steps(run: Run, *, plan: Plan, waits: Sequence[Wait], item_state: str) -> S
     items = _items(run, item_state=item_state)
     begun = ended.keys() | {wait.step for wait in waits}
     return [
-        _step(
-            run,
-            definition=definition,
-            row=ended.get(definition.id),
-            failures=failures.get(definition.id, []),
-            waits=[wait for wait in waits if wait.step == definition.id],
-            items=items.get(definition.id),
+        replace(
+            _step(
+                run,
+                definition=definition,
+                row=ended.get(definition.id),
+                failures=failures.get(definition.id, []),
+                waits=[wait for wait in waits if wait.step == definition.id],
+                items=items.get(definition.id),
+            ),
+            grown_by=plan.grown_by.get(definition.id, ""),
         )
         for definition in in_order(plan)
         if definition.phase is not Phase.UNDO or definition.id in begun

@@ -11,6 +11,7 @@ from pathlib import Path
 import structlog
 
 from integrations.errors import Refused, Throttled, Unavailable
+from tests.flows import growing as growing
 from tests.flows import ledger as outside
 from workflows.core.context import StepContext
 from workflows.core.definition import JsonValue

@@ -5,14 +5,12 @@ from uuid import UUID
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.flows import driving
 from tests.flows.driving import AT_ONCE, TESTER, call
-from tests.support import api
-from workflows import child_queries, explaining, operations
+from workflows import child_queries, operations
 from workflows.core import subworkflow
 from workflows.core.states import WaitReason
 from workflows.models import Activation, ChildRun, DeadLetter, Item, Run, Step
@@ -347,45 +345,6 @@ def test_undo_of_the_step_may_be_a_workflow() -> None:
 
     assert driving.states(run_id) == {"child": "succeeded", "bad": "failed", "child:undo": "succeeded"}
     assert Run.objects.get(id=child_of(run_id, step="child:undo")).input == 7
-
-
-def test_why_follows_down_to_what_is_waited_for_at_the_bottom() -> None:
-    bottom = driving.publish(WAIT)
-    middle = driving.publish({"child": sub(bottom)})
-    run_id = driving.begin({"child": sub(middle)})
-    work_all(run_id)
-    middle_id = child_of(run_id)
-
-    found = explaining.explain(Run.objects.get(id=run_id))
-
-    (reason,) = found.reasons
-    assert found.summary == f"child waits for the run {middle_id}"
-    assert (reason.object_kind, reason.object_name) == ("run", str(middle_id))
-    first, second = reason.ahead
-    assert first == f"run {middle_id} of {middle}: child waits for the run {child_of(middle_id)}"
-    assert second.startswith(f"run {child_of(middle_id)} of {bottom}: pause waits until ")
-
-
-def test_api_and_admin_show_who_belongs_to_whom(admin_client: Client) -> None:
-    name = driving.publish(WAIT)
-    run_id = driving.begin({"child": sub(name, for_each=[1, 2])})
-    work_all(run_id)
-    client = api.client("admin")
-
-    rows = client.get(f"/api/v1/runs/{run_id}/children").json()["results"]
-    parent = client.get(f"/api/v1/runs/{child_of(run_id, index=1)}").json()["parent"]
-    pages = [admin_client.get(f"/admin/workflows/run/{one}/change/") for one in (run_id, child_of(run_id, index=0))]
-
-    assert [(row["index"], row["workflow"], row["state"], row["is_own"]) for row in rows] == [
-        (0, name, "running", True),
-        (1, name, "running", True),
-    ]
-    assert parent == {"run": str(run_id), "step": "child", "index": 1}
-    for page in pages:
-        text = page.content.decode()
-        assert text.count("child[0]") >= 1
-        assert str(run_id) in text
-        assert str(child_of(run_id, index=1)) in text
 
 
 def test_start_beyond_the_rate_of_its_workflow_waits_and_spends_no_attempt() -> None:

@@ -1,10 +1,11 @@
-"""The form in which runs are told that steps of another run have started; it decides nothing."""
+"""The forms of what steps add to a run: runs they have started, and further steps; they decide nothing."""
 
 from typing import Any
 
 from rest_framework import serializers
 
 from workflows.core.subworkflow import Mode, ParentEnd
+from workflows.models import GrownPlan
 
 
 class ChildSerializer(serializers.Serializer[Any]):
@@ -25,3 +26,11 @@ class ChildSerializer(serializers.Serializer[Any]):
     def get_state(self, link: Any) -> str:  # Any: a row with the state of its run
         """This will give the state of the run."""
         return str(link.state)
+
+
+class GrownPlanSerializer(serializers.ModelSerializer[GrownPlan]):
+    """What a run consists of since a step has returned further ones: a version of its own, which never changes."""
+
+    class Meta:
+        model = GrownPlan
+        fields = ("number", "step", "steps", "content_hash", "plan_hash", "document", "created_at")

@@ -48,6 +48,12 @@ class VersionsFirst(OldestFirst):
     ordering = ("-number",)
 
 
+class NumbersFirst(OldestFirst):
+    """By number, from 1."""
+
+    ordering = ("number",)
+
+
 class ByIndex(OldestFirst):
     """Items in their order."""
 

@@ -249,6 +249,7 @@ class StepSerializer(serializers.Serializer[Any]):
     started_at = serializers.DateTimeField(allow_null=True)
     ended_at = serializers.DateTimeField(allow_null=True)
     items = serializers.DictField(child=serializers.IntegerField(), help_text="Items of a for_each by state.")
+    grown_by = serializers.CharField(allow_blank=True, help_text="The step that has returned it while the run ran.")
 
 
 class StepListSerializer(serializers.Serializer[Any]):

@@ -12,7 +12,14 @@ from workflows.api.views.moves import MoveViewSet
 from workflows.api.views.pauses import PauseViewSet
 from workflows.api.views.results import ResultViewSet
 from workflows.api.views.retries import RetryViewSet
-from workflows.api.views.run_parts import AttemptViewSet, ChildViewSet, EventViewSet, ItemViewSet, StepViewSet
+from workflows.api.views.run_parts import (
+    AttemptViewSet,
+    ChildViewSet,
+    EventViewSet,
+    ItemViewSet,
+    PlanViewSet,
+    StepViewSet,
+)
 from workflows.api.views.runs import RunViewSet
 from workflows.api.views.schemas import definition_schema
 from workflows.api.views.workflows import VersionViewSet, WorkflowViewSet
@@ -32,6 +39,7 @@ urlpatterns = [
     path("runs/<uuid:run_id>/steps/<str:step>/result", ResultViewSet.as_view({"post": "create"})),
     path("runs/<uuid:run_id>/steps/<str:step>/items", ItemViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/children", ChildViewSet.as_view({"get": "list"})),
+    path("runs/<uuid:run_id>/plans", PlanViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/attempts", AttemptViewSet.as_view({"get": "list"})),
     path("runs/<uuid:run_id>/events", EventViewSet.as_view({"get": "list"})),
     path("workflows", WorkflowViewSet.as_view({"get": "list", "post": "create"})),

@@ -5,16 +5,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from workflows.core.definition import JsonValue
+from workflows.core.definition import JsonObject, JsonValue
 from workflows.core.states import FailureKind, WaitReason
 
 
 @dataclass(frozen=True, slots=True)
 class Succeeded:
-    """It is done. `text` is the output as JSON, as it is stored."""
+    """It is done. `text` is the output as JSON, as it is stored; `growth` are further steps that it has returned."""
 
     output: JsonValue
     text: str
+    growth: Mapping[str, JsonObject] | None = None
 
 
 @dataclass(frozen=True, slots=True)

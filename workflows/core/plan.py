@@ -10,8 +10,9 @@ depends on what it chose.
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from types import MappingProxyType
 from typing import NotRequired, TypedDict
 
 from workflows.core import switching
@@ -53,10 +54,14 @@ class Segment:
 
 @dataclass(frozen=True)
 class Plan:
-    """A definition with its segments. Positions are indexes into `Segment.steps`."""
+    """A definition with its segments. Positions are indexes into `Segment.steps`.
+
+    `grown` has the steps that a run has come by while it ran, by the step that returned them.
+    """
 
     definition: Definition
     segments: tuple[Segment, ...]
+    grown: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @cached_property
     def graph(self) -> Graph:
@@ -114,6 +119,11 @@ class Plan:
         return {step: tuple(switch for switch, names in self.switches.items() if step in names) for step in named}
 
     @cached_property
+    def grown_by(self) -> Mapping[str, str]:
+        """This will give the step that returned each step of the run that it was not started with."""
+        return {one: step for step, steps in self.grown.items() for one in steps}
+
+    @cached_property
     def is_straight(self) -> bool:
         """This will tell whether the whole workflow is one segment without items: the hot case."""
         return len(self.segments) == 1 and not self.segments[0].is_map
@@ -158,7 +168,12 @@ def compile_plan(definition: Definition) -> Plan:
     return Plan(definition=definition, segments=_segments(graph=graph, pieces=pieces))
 
 
-def restore_plan(definition: Definition, *, document: Sequence[SegmentDocument]) -> Plan:
+def restore_plan(
+    definition: Definition,
+    *,
+    document: Sequence[SegmentDocument],
+    grown: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> Plan:
     """This will rebuild the plan a version was published with, however this code would cut it today."""
     segments = tuple(
         Segment(
@@ -170,7 +185,7 @@ def restore_plan(definition: Definition, *, document: Sequence[SegmentDocument])
         )
         for index, item in enumerate(document)
     )
-    return Plan(definition=definition, segments=segments)
+    return Plan(definition=definition, segments=segments, grown={step: tuple(steps) for step, steps in grown.items()})
 
 
 def _continues(*, graph: Graph, before: str, step_id: str) -> bool:

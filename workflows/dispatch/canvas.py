@@ -39,7 +39,7 @@ def parcels(dues: Sequence[Due], *, programs: Mapping[int, Program]) -> Iterator
     """This will pack due activations: short single segments of one lane share messages, the rest gets its shape."""
     plain: dict[str, list[Due]] = defaultdict(list)
     for run_dues in _by_run(dues).values():
-        program = programs[run_dues[0].version_id]
+        program = _latest(run_dues, programs=programs)
         for shape in shapes(program.plan, frontier=[due.segment for due in run_dues]):
             if len(run_dues) == 1 and shape.branches == ((run_dues[0].segment,),) and shape.join is None:
                 plain[run_dues[0].lane].append(run_dues[0])
@@ -47,6 +47,11 @@ def parcels(dues: Sequence[Due], *, programs: Mapping[int, Program]) -> Iterator
                 yield _shaped(shape, dues=run_dues, program=program)
     for lane, lane_dues in plain.items():
         yield from _plain(lane_dues, lane=lane, programs=programs)
+
+
+def _latest(dues: Sequence[Due], *, programs: Mapping[int, Program]) -> Program:
+    """A run that has grown may have activations from before: its latest plan has all their segments."""
+    return max((programs[due.version_id] for due in dues), key=lambda program: len(program.plan.segments))
 
 
 def _by_run(dues: Iterable[Due]) -> Mapping[UUID, list[Due]]:

@@ -4,7 +4,8 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import cast
 
 import orjson
 import structlog
@@ -17,7 +18,8 @@ from integrations.errors import Postponed as CallPostponed
 from workflows import registry
 from workflows.core import switching
 from workflows.core.context import StepCancelled, StepContext
-from workflows.core.definition import RETURN, JsonValue
+from workflows.core.definition import RETURN, JsonObject, JsonValue
+from workflows.core.growth import Grow
 from workflows.core.outcome import Failed, Outcome, Parked, Postponed, Succeeded
 from workflows.core.states import FailureKind, WaitReason
 from workflows.core.storable import holds_nul, readable
@@ -78,6 +80,8 @@ def perform(call: Call) -> Outcome:
 
 def judged(output: object, *, payload: JsonValue) -> Outcome:
     """This will say what an attempt came to that raised nothing."""
+    if isinstance(output, Grow):
+        return _growing(output, payload=payload)
     return output if isinstance(output, Parked | Failed) else sized_output(output, payload=payload)
 
 
@@ -122,6 +126,17 @@ def sized_output(output: object, *, payload: JsonValue) -> Outcome:
     if holds_nul(text):
         return _unusable("its output holds a NUL character, which PostgreSQL cannot store", payload=payload)
     return Succeeded(output=orjson.loads(text), text=text.decode())
+
+
+def _growing(grow: Grow, *, payload: JsonValue) -> Outcome:
+    """Steps are stored with their run: they have to be JSON, as outputs have."""
+    steps = sized_output(grow.steps, payload=payload)
+    outcome = sized_output(grow.output, payload=payload)
+    if isinstance(steps, Failed):
+        return _unusable(f"the steps it returned cannot be kept: {steps.message}", payload=payload)
+    if not isinstance(steps, Succeeded) or not isinstance(outcome, Succeeded) or not steps.output:
+        return outcome
+    return replace(outcome, growth=cast(Mapping[str, JsonObject], steps.output))
 
 
 def _evidence(failure: CallFailed) -> Mapping[str, object]:

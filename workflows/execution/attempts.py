@@ -12,7 +12,7 @@ import structlog
 from workflows import heartbeats, incident_queries, registry, tracing
 from workflows.core.allowances import BEATING
 from workflows.core.definition import JsonValue
-from workflows.core.outcome import Failed, Outcome, Skipped
+from workflows.core.outcome import Failed, Outcome, Skipped, Succeeded
 from workflows.core.states import FailureKind
 from workflows.core.storable import readable
 from workflows.core.waiting_kinds import WAITING_KINDS, Stay
@@ -217,6 +217,8 @@ async def _await(cursor: Cursor, prepared: Prepared, *, threads: FunctionThreads
 
 
 def _judged(cursor: Cursor, outcome: Outcome, *, prepared: Prepared) -> Outcome:
+    if isinstance(outcome, Succeeded) and outcome.growth is not None and not cursor.may_grow:
+        return _misplaced(prepared)
     if prepared.round is None:
         return outcome
     try:
@@ -247,6 +249,11 @@ def _mapping(inputs: JsonValue) -> Mapping[str, JsonValue]:
     if not isinstance(inputs, Mapping):
         raise TypeError(f"the inputs of a step are a mapping, not {type(inputs).__name__}")
     return inputs
+
+
+def _misplaced(prepared: Prepared) -> Failed:
+    message = "it returned further steps: only a step of the main part may, without `for_each` and `repeat_until`"
+    return Failed(kind=FailureKind.REFUSED, message=message, payload=prepared.call.inputs)
 
 
 def _refused(failure: ExpressionFailed) -> Failed:

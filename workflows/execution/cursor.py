@@ -10,7 +10,7 @@ from typing import cast
 import orjson
 
 from audit.events import Actor, ActorKind, EncodedEvent, Event, EventKind, encode
-from workflows import queries
+from workflows import plans, queries
 from workflows.core.allowances import ANY_TIME, Latest
 from workflows.core.context import StepContext
 from workflows.core.definition import JsonObject, JsonValue, StepDefinition
@@ -80,9 +80,20 @@ class Cursor:
         return self.program.plan.phase_of(self.claim.segment)
 
     @property
+    def may_grow(self) -> bool:
+        """This will tell whether its step may return further steps."""
+        return self.phase is Phase.MAIN and not self.segment.is_map and self.step.repeat_until is None
+
+    @property
     def run_error(self) -> JsonObject | None:
         """This will give the error with which the run is ending."""
         return None if self.claim.error is None else cast(JsonObject, orjson.loads(self.claim.error))
+
+    def follow_growth(self, version_id: int) -> None:
+        """This will go by the plan that the run has grown; the segments there were are the same in it."""
+        if self.program.version_id != version_id:
+            self.program = plans.program_of(version_id)
+            self.claim = replace(self.claim, version_id=version_id)
 
     def learn_ending(self, *, ending: str, is_undoing: bool, error: JsonObject | None) -> None:
         """This will note that the run is ending, and as what."""

@@ -41,7 +41,7 @@ class RunColumns(TypedDict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepEnd:
-    """A step that is over: how, and what follows from it inside its segment."""
+    """A step that is over: how, what follows from it inside its segment, and further steps that it has returned."""
 
     cursor: Cursor
     state: StepState
@@ -51,6 +51,7 @@ class StepEnd:
     follow: Follow
     ended_at: datetime
     has_begun: bool = True
+    growth: Mapping[str, JsonObject] | None = None
 
     @property
     def error(self) -> JsonObject | None:

@@ -4,7 +4,7 @@ The run's row is locked first, so that of several branches that end at once exac
 The worker that ends a segment goes on with one of those that became ready on its lane; the others are due.
 """
 
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -17,16 +17,18 @@ from django.db.models.functions import Now
 
 from audit import operations as audit
 from audit.events import EventKind
-from workflows import queries, statements
+from workflows import plans, queries, statements
 from workflows.core import progress
+from workflows.core.definition import JsonObject
 from workflows.core.outcome import Failed
+from workflows.core.problems import DefinitionInvalid
 from workflows.core.progress import Advance, Entry
-from workflows.core.states import ActivationState, Notice, Phase, RunState, StepState, WaitReason
+from workflows.core.states import ActivationState, FailureKind, Notice, Phase, RunState, StepState, WaitReason
 from workflows.execution import closings, dead_letters, ends
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.ends import StepEnd
 from workflows.models import Activation, PauseEpoch, Run, Step
-from workflows.operations import timings, trials
+from workflows.operations import growing, timings, trials
 from workflows.operations.patience import between_steps
 from workflows.store import StepRow
 
@@ -102,10 +104,12 @@ def insert_steps(cursor: Cursor, *, rows: Sequence[StepRow]) -> None:
 def lock(cursor: Cursor) -> bool:
     """This will lock the run and tell whether the activation is still this worker's; needs a transaction."""
     runs = Run.objects.select_for_update().filter(id=cursor.claim.run_id, state=RunState.RUNNING)
-    run = next(iter(runs.values_list("ending", "is_undoing", "error", "is_awaited")), None)
+    run = next(iter(runs.values_list("ending", "is_undoing", "error", "is_awaited", "grown_id")), None)
     if run is None:
         return False
-    ending, is_undoing, error, is_awaited = run
+    ending, is_undoing, error, is_awaited, grown_id = run
+    if grown_id is not None:
+        cursor.follow_growth(plans.grown_version(grown_id))
     if is_awaited != cursor.claim.is_awaited:
         cursor.claim = replace(cursor.claim, is_awaited=is_awaited)
     if ending or cursor.claim.ending:
@@ -125,10 +129,7 @@ def _end_if_ours(end: StepEnd) -> Sequence[Cursor] | None:
 def _end_step(end: StepEnd) -> Sequence[Cursor]:
     cursor = end.cursor
     is_cut_short = bool(cursor.claim.ending) and cursor.phase is Phase.MAIN
-    if is_cut_short:
-        end = closings.cut_short(end)
-    elif cursor.claim.round:
-        end = _without_known(end)
+    end = closings.cut_short(end) if is_cut_short else _fitted(end)
     insert_steps(cursor, rows=list(end.step_rows()))
     audit.record_encoded(*end.events())
     if end.failure is not None and not is_cut_short:
@@ -152,6 +153,38 @@ def _end_step(end: StepEnd) -> Sequence[Cursor]:
         _go_on(cursor, position=end.follow.position, now=end.ended_at)
         return (cursor,)
     return end_segment(cursor, at=end.ended_at)
+
+
+def _fitted(end: StepEnd) -> StepEnd:
+    """What the end means to the run as it is now: it may grow, and what ran behind the step before stays as it is."""
+    if end.growth is not None:
+        end = _grown(end, steps=end.growth)
+    return _without_known(end) if end.cursor.claim.round else end
+
+
+def _grown(end: StepEnd, *, steps: Mapping[str, JsonObject]) -> StepEnd:
+    """The run goes on with what its step has returned; where that is no good, the step has failed."""
+    cursor = end.cursor
+    try:
+        program = growing.grow(
+            cursor.program,
+            run_id=cursor.claim.run_id,
+            correlation_id=cursor.claim.correlation_id,
+            step=cursor.step.id,
+            steps=steps,
+            now=end.ended_at,
+        )
+    except DefinitionInvalid as error:
+        message = "the steps it returned are not right: " + "; ".join(str(problem) for problem in error.problems)
+        failure = Failed(kind=FailureKind.REFUSED, message=message[:4000])
+        follow = progress.follow(
+            cursor.program.plan, segment=cursor.segment, position=cursor.position, state=StepState.FAILED
+        )
+        return replace(
+            end, state=StepState.FAILED, output=None, output_text=None, failure=failure, follow=follow, growth=None
+        )
+    cursor.follow_growth(program.version_id)
+    return replace(end, follow=progress.Follow(decided=(), position=None))
 
 
 def _without_known(end: StepEnd) -> StepEnd:

@@ -72,7 +72,7 @@ def settle(results: Sequence[Ended]) -> Sequence[Cursor]:
                 retrying.append(Unfinished(result, result.outcome, delay_s))
                 continue
         end = _step_end(result)
-        if end.failure is not None or end.cursor.claim.round or end.returns:
+        if end.failure is not None or end.cursor.claim.round or end.returns or end.growth is not None:
             apart.append(Finished(result, end))
         elif end.follow.position is not None:
             advancing.append(Finished(result, end))
@@ -154,6 +154,7 @@ def _step_end(result: Ended) -> StepEnd:
         failure=outcome if isinstance(outcome, Failed) else None,
         follow=follow,
         ended_at=result.ended_at,
+        growth=outcome.growth if isinstance(outcome, Succeeded) else None,
     )
 
 

@@ -94,8 +94,8 @@ def _wake_leaving(run_id: UUID, *, step: str) -> None:
 
     It is locked whatever it is doing, so that it either sees this end or is seen asleep.
     """
-    version_id = Run.objects.values_list("version_id", flat=True).get(id=run_id)
-    segment, _ = plans.program_of(version_id).plan.place_of[step]
+    run = Run.objects.only("id", "version_id", "grown_id").get(id=run_id)
+    segment, _ = plans.program_of(run.program_id).plan.place_of[step]
     pullers = Activation.objects.filter(run_id=run_id, segment=segment, notice__gt=0)
     asleep = When(state=ActivationState.WAITING, then=Now())
     if pullers.update(due_at=Case(asleep, default=F("due_at"))):

@@ -127,7 +127,7 @@ def _prepare(stay: Stay, *, wanted: Wanted) -> ChildRun:
     """
     with transaction.atomic():
         parent = Run.objects.select_for_update().get(id=stay.run_id)
-        phase = plans.program_of(parent.version_id).plan.graph.steps[stay.step].phase
+        phase = plans.program_of(parent.program_id).plan.graph.steps[stay.step].phase
         if parent.state != RunState.RUNNING or (parent.ending and phase is Phase.MAIN):
             raise _Refused("its run is ending: it starts no other")
         link = _latest(stay)
@@ -192,8 +192,8 @@ def _revive(link: ChildRun, *, now: datetime) -> None:
 
 def _letters(link: ChildRun) -> Sequence[DeadLetter]:
     """What can be tried again of a run that has failed; nothing where what it did was taken back."""
-    version_id = Run.objects.values_list("version_id", flat=True).get(id=link.child_id)
-    if repairs.is_undone(link.child_id, program=plans.program_of(version_id)):
+    run = Run.objects.only("id", "version_id", "grown_id").get(id=link.child_id)
+    if repairs.is_undone(link.child_id, program=plans.program_of(run.program_id)):
         return ()
     letters = DeadLetter.objects.filter(run_id=link.child_id, state=DeadLetterState.OPEN).order_by("id")
     return [letter for letter in letters if repairs.is_requeueable(letter)]
@@ -231,5 +231,5 @@ def _is_active(link: ChildRun) -> bool:
     parent = Run.objects.filter(id=link.parent_id).first()
     if parent is None:
         return False
-    segment, _ = plans.program_of(parent.version_id).plan.place_of[link.step]
+    segment, _ = plans.program_of(parent.program_id).plan.place_of[link.step]
     return Activation.objects.filter(run_id=parent.id, segment=segment).exists()

@@ -52,7 +52,7 @@ def cancel_run(
             return run
         if run.state != RunState.RUNNING:
             raise RunEnded(run_id=run_id, state=run.state)
-        policy = plans.program_of(run.version_id).plan.definition.cancel
+        policy = plans.program_of(run.program_id).plan.definition.cancel
         if is_forced:
             _force(run, error=error, actor=actor, now=now)
         elif not run.ending:
@@ -94,7 +94,7 @@ def expire_run(*, run_id: UUID, now: datetime) -> bool:
 
 
 def _act_on_deadline(run: Run, *, now: datetime) -> None:
-    definition = plans.program_of(run.version_id).plan.definition
+    definition = plans.program_of(run.program_id).plan.definition
     rule, deadline_at = definition.deadline or DeadlineRule(), run.deadline_at
     if not rule.ends_run:
         deadlines.miss(run, rule=rule, now=now)
@@ -130,7 +130,7 @@ def stop(
     None are given where the run owes something before its end. A run that failed is buried; of one that was cancelled
     nobody waits any more for what was requeued.
     """
-    program = plans.program_of(run.version_id)
+    program = plans.program_of(run.program_id)
     definition = program.plan.definition
     wanted = is_undoing
     if wanted is None:
@@ -170,7 +170,7 @@ def _go_on(leaving: Leaving, *, active: Collection[str], actor: Actor, now: date
 
 def _end_grace(run: Run, *, now: datetime) -> Collection[UUID]:
     """What has not ended in its grace is taken from its worker; nobody knows whether it happened."""
-    program = plans.program_of(run.version_id)
+    program = plans.program_of(run.program_id)
     leaving = closing.resumed(run, program=program)
     closing.close_subjects(leaving, actor=ENGINE, at=now)
     stopped = stopping.stop(run.id, plan=program.plan, notice=Notice.NONE, now=now)
@@ -180,7 +180,7 @@ def _end_grace(run: Run, *, now: datetime) -> Collection[UUID]:
 
 def _force(run: Run, *, error: JsonObject, actor: Actor, now: datetime) -> None:
     """End the run at once, whatever it owes; what was to be undone and is not, is said in its error."""
-    program = plans.program_of(run.version_id)
+    program = plans.program_of(run.program_id)
     if run.ending:
         leaving = closing.resumed(run, program=program)
     else:

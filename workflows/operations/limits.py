@@ -10,11 +10,11 @@ from django.db import transaction
 
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
-from workflows import limit_store, statements
+from workflows import limit_store, plans, statements
 from workflows.core.slots import SlotState, fit
 from workflows.core.states import RunState
 from workflows.errors import LimitInUse, LimitInvalid, UnknownLimit
-from workflows.models import Activation, Limit, Slot, WorkflowVersion
+from workflows.models import Activation, GrownPlan, Limit, Slot, WorkflowVersion
 
 log = structlog.get_logger(__name__)
 MAX_CAPACITY = 10_000
@@ -126,7 +126,9 @@ def _used_by(name: str) -> Sequence[str]:
     newest = {
         version.workflow.name for version in versions.values() if version.number == version.workflow.latest_number
     }
-    under_way = Activation.objects.filter(version_id__in=list(versions), run__state=RunState.RUNNING)
+    grown = GrownPlan.objects.filter(plan__contains=[{"limits": [name]}]).values_list("id", flat=True)
+    programs = [*versions, *(plans.grown_version(one) for one in grown)]
+    under_way = Activation.objects.filter(version_id__in=programs, run__state=RunState.RUNNING)
     runs = under_way.order_by("run_id").values_list("run_id", flat=True).distinct()[:_SHOWN]
     return [*(f"workflow {one}" for one in sorted(newest)[:_SHOWN]), *(f"run {run_id}" for run_id in runs)]
 

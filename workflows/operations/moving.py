@@ -144,6 +144,8 @@ def _step(row: Activation, *, program: Program) -> str:
 
 def _hindrances(run: Run, *, before: Program, after: Program, standing: _Standing) -> tuple[Problem, ...]:
     problems: list[Problem] = []
+    if run.grown_id is not None:
+        problems.append(Problem("$.steps", "the run has grown steps of its own", "let it end on the plan it has"))
     if run.state != RunState.RUNNING or run.ending:
         problems.append(Problem("$", f"the run {'is ending' if run.state == RunState.RUNNING else f'has {run.state}'}"))
         return tuple(problems)

@@ -14,7 +14,7 @@ from integrations import registry as adapters
 from workflows import capacity, documents, registry, triggers, validation
 from workflows.core.definition import Definition, JsonObject
 from workflows.core.plan import compile_plan
-from workflows.core.problems import DefinitionInvalid
+from workflows.core.problems import DefinitionInvalid, Problem
 from workflows.errors import UnknownWorkflow
 from workflows.models import Workflow, WorkflowVersion
 
@@ -41,6 +41,13 @@ def check(source: str) -> Checked:
     except DefinitionInvalid as error:
         raise DefinitionInvalid([parsed.locate(problem) for problem in error.problems]) from error
     return Checked(document=parsed.document, definition=definition)
+
+
+def find_problems(document: JsonObject) -> list[Problem]:
+    """This will give everything that is wrong with a document, as `check` does."""
+    return validation.find_problems(
+        document, uses=uses(), functions=registry.schemas(), lanes=settings.LANES, limits=_known_limits(document)
+    )
 
 
 def uses() -> Mapping[str, JsonObject]:

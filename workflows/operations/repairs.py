@@ -38,7 +38,7 @@ def requeue_dead_letter(
             raise RunEnded(run_id=run.id, state=run.state)
         if not is_requeueable(letter):
             raise NotRequeueable(letter.id)
-        program = plans.program_of(run.version_id)
+        program = plans.program_of(run.program_id)
         is_closing = _is_closing(letter, run=run, program=program)
         if payload is not None and letter.step:
             step = program.plan.graph.steps[letter.step]

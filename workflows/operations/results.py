@@ -76,7 +76,7 @@ def set_result(*, run_id: UUID, wanted: SetResult, actor: Actor, now: datetime) 
 
 
 def _definition(run: Run, *, wanted: SetResult) -> StepDefinition:
-    steps = plans.program_of(run.version_id).plan.graph.steps
+    steps = plans.program_of(run.program_id).plan.graph.steps
     if wanted.step not in steps:
         raise ResultRefused(run_id=run.id, place=wanted.place, why="there is no such step")
     step = steps[wanted.step]
@@ -121,7 +121,7 @@ def _put(run: Run, *, wanted: SetResult, actor: Actor, now: datetime) -> None:
 
 def _take(run: Run, *, wanted: SetResult, definition: StepDefinition, actor: Actor, now: datetime) -> None:
     """Take the step away from whoever has it or waits with it, and have it due again in a new round."""
-    program = plans.program_of(run.version_id)
+    program = plans.program_of(run.program_id)
     segment, position = program.plan.place_of[wanted.step]
     if definition.uses in program.subjects:
         subjects.close_step(

@@ -131,7 +131,7 @@ def retry_run(*, run_id: UUID, wanted: RetryWanted, actor: Actor, now: datetime,
 def _prepare(run: Run, *, wanted: RetryWanted) -> _Prepared:
     if run.state == RunState.RUNNING:
         raise RunNotEnded(run.id)
-    before = plans.program_of(run.version_id)
+    before = plans.program_of(run.program_id)
     past = queries.step_states(run_id=run.id)
     undone = {undo.undoes for undo in before.plan.undo_of.values() if undo.undoes and undo.id in past}
     heir = _find_heir(run)
@@ -144,6 +144,8 @@ def _prepare(run: Run, *, wanted: RetryWanted) -> _Prepared:
         and _open_letters(run).exists()
     )
     program = before if is_in_place else _program(run, wanted=wanted)
+    if not is_in_place:  # what a step returned belongs to the first run: the new one has it return its own
+        past = {name: state for name, state in past.items() if name not in before.plan.grown}
     plan = plan_retry(before.plan, program.plan, past=past, undone=undone, start=wanted.start, step=wanted.step)
     if heir is not None and wanted.start is not RetryFrom.START:
         plan = _refused(plan, Problem("$", f"run {heir} has taken its results over", "retry that run instead"))

@@ -48,7 +48,7 @@ class Comeback:
         is_paced = self.delay_s > 0
         return Activation(
             run_id=self.run.id,
-            version_id=self.run.version_id,
+            version_id=self.program.version_id,
             segment=segment,
             slot=slot,
             position=position,

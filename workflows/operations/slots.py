@@ -133,8 +133,8 @@ def _lock_more(room: dict[UUID, int], *, places: Collection[UUID]) -> bool:
 
 def _let_in(run_id: UUID, *, places: Collection[UUID], now: datetime) -> None:
     _number(run_id, places=places)
-    run = Run.objects.only("id", "version_id", "correlation_id", "round").get(id=run_id)
-    program = plans.program_of(run.version_id)
+    run = Run.objects.only("id", "version_id", "grown_id", "correlation_id", "round").get(id=run_id)
+    program = plans.program_of(run.program_id)
     if _has_more_gates(program, places=places, is_requeued=run.round > 0):
         come_back(run_id)
         return

@@ -34,7 +34,7 @@ def undo_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str) -> Run:
         heirs = Retry.objects.filter(of_id=run_id).exclude(reused=[]).order_by("-asked_at")
         for heir in heirs.values_list("run_id", flat=True):
             raise NothingToUndo(run_id=run_id, why=f"run {heir} has taken its results over: undo that one")
-        program = plans.program_of(run.version_id)
+        program = plans.program_of(run.program_id)
         if _is_undone(run, program=program):
             return run
         _undo(run, program=program, actor=actor, now=now, reason=reason)

@@ -120,5 +120,5 @@ def _reason(run_id: UUID) -> WaitReason | None:
 
 
 def _entrant(run: Run) -> Entrant | None:
-    program = plans.program_of(run.version_id)
+    program = plans.program_of(run.program_id)
     return None if program.flow is None else gathering.entrant_of(run, program=program, flow=program.flow)

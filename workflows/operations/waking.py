@@ -37,13 +37,13 @@ def wake(*, run_id: UUID, step: str, index: int | None = None) -> bool:
 
 def wake_all(waiting: Sequence[Waiting]) -> int:
     """This will wake steps as `wake` does; gives how many were parked."""
-    versions = dict(Run.objects.filter(id__in={one.run_id for one in waiting}).values_list("id", "version_id"))
+    runs = Run.objects.only("id", "version_id", "grown_id").in_bulk({one.run_id for one in waiting})
     woken = 0
     sleepers: list[Sleeper] = []
     for one in sorted(set(waiting), key=lambda one: (one.run_id, one.step, one.index or 0)):
-        if one.run_id not in versions:
+        if one.run_id not in runs:
             continue
-        segment, position = plans.program_of(versions[one.run_id]).plan.place_of[one.step]
+        segment, position = plans.program_of(runs[one.run_id].program_id).plan.place_of[one.step]
         if one.index is None:
             sleepers.append(Sleeper(one.run_id, segment, position))
         else:

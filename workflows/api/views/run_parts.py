@@ -10,15 +10,15 @@ from audit import queries as audit
 from workflows import child_queries, inspection, queries
 from workflows.api.answers import problems
 from workflows.api.base import ApiViewSet
-from workflows.api.child_serializers import ChildSerializer
-from workflows.api.pagination import ByIndex, OldestFirst
+from workflows.api.child_serializers import ChildSerializer, GrownPlanSerializer
+from workflows.api.pagination import ByIndex, NumbersFirst, OldestFirst
 from workflows.api.serializers import (
     AttemptSerializer,
     AuditEventSerializer,
     ItemSerializer,
     StepListSerializer,
 )
-from workflows.models import Attempt, ChildRun, Item, Run
+from workflows.models import Attempt, ChildRun, GrownPlan, Item, Run
 
 
 class StepViewSet(ApiViewSet):
@@ -61,6 +61,20 @@ class ChildViewSet(ApiViewSet):
         """List the runs that the steps of a run have started (`uses: workflow`), in the order of their start."""
         queries.get_run(run_id=run_id)
         return self.page_of(child_queries.children_of(run_id))
+
+
+class PlanViewSet(ApiViewSet):
+    """Plans that a run has grown."""
+
+    serializer_class = GrownPlanSerializer
+    pagination_class = NumbersFirst
+    queryset = GrownPlan.objects.none()
+
+    @extend_schema(responses={200: GrownPlanSerializer(many=True), **problems(404)})
+    def list(self, _request: Request, run_id: UUID) -> Response:
+        """List what a run has become each time one of its steps has returned further steps, the latest last."""
+        queries.get_run(run_id=run_id)
+        return self.page_of(GrownPlan.objects.filter(run_id=run_id))
 
 
 class AttemptViewSet(ApiViewSet):
