@@ -8,7 +8,7 @@ from django.db.models import Case, Count, F, Min, Q, When
 
 from workflows import registry
 from workflows.core.states import ActivationState, RunState, WaitReason
-from workflows.models import Activation, Run, WorkflowVersion
+from workflows.models import Activation, GrownPlan, Run, WorkflowVersion
 
 _LONGEST = timedelta(hours=1)
 """How far ahead the next wake-up of what was dispatched may lie; what is due later has a time of its own."""
@@ -68,7 +68,7 @@ def lines() -> Sequence[Line]:
 def unknown_functions() -> Mapping[str, Sequence[str]]:
     """This will give Python functions that this release does not know, each with the versions that call it.
 
-    Looked at are the newest version of each workflow and those that runs are on.
+    Looked at are the newest version of each workflow and those that runs are on, or have grown.
     """
     newest = Q(number=F("workflow__latest_number"), workflow__is_enabled=True)
     used = Run.objects.filter(state=RunState.RUNNING).values("version_id").distinct()
@@ -77,6 +77,10 @@ def unknown_functions() -> Mapping[str, Sequence[str]]:
     for version in versions.order_by("workflow__name", "number"):
         for name in sorted(_called(version.document) - registry.names()):
             found.setdefault(name, []).append(str(version))
+    grown = Run.objects.filter(state=RunState.RUNNING, grown_id__isnull=False).values("grown_id")
+    for plan in GrownPlan.objects.filter(id__in=grown).order_by("id"):
+        for name in sorted(_called(plan.document) - registry.names()):
+            found.setdefault(name, []).append(str(plan))
     return found
 
 

@@ -130,7 +130,7 @@ def _end_overdue(activation_id: int, run_id: UUID, now: datetime) -> bool:
 
 
 def _take(activation_id: int, *, run: Run, now: datetime) -> bool:
-    program = plans.program_of(run.version_id)
+    program = plans.program_of(run.program_id)
     seen = Activation.objects.filter(id=activation_id).first()
     if seen is None:
         return False
