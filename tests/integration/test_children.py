@@ -357,3 +357,16 @@ def test_start_beyond_the_rate_of_its_workflow_waits_and_spends_no_attempt() -> 
     row = Activation.objects.get(run_id=run_id)
     assert (row.wait_reason, row.wait_object, row.attempt) == (WaitReason.CHILD_START, name, 1)
     assert row.due_at > timezone.now()
+
+
+def test_result_set_by_hand_cancels_the_run_nobody_needs_any_more() -> None:
+    name = driving.publish(WAIT)
+    run_id = driving.begin({"child": sub(name)})
+    work_all(run_id)
+
+    wanted = operations.SetResult(step="child", output={"run_id": "none", "output": 1}, reason="by telephone")
+    operations.set_result(run_id=run_id, wanted=wanted, actor=TESTER, now=timezone.now())
+    work_all(run_id)
+
+    assert Step.objects.get(run_id=run_id, step="child").output == {"run_id": "none", "output": 1}
+    assert Run.objects.get(id=child_of(run_id)).state == "cancelled"

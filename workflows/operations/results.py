@@ -129,7 +129,7 @@ def _take(run: Run, *, wanted: SetResult, definition: StepDefinition, actor: Act
             run_id=run.id,
             step=wanted.step,
             index=None,
-            cause=Cause.STEP_REVIVED,
+            cause=Cause.STEP_STOPPED,
             actor=actor,
             now=now,
         )
