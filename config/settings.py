@@ -18,6 +18,7 @@ DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
 CSRF_TRUSTED_ORIGINS = list(ENVIRONMENT.csrf_trusted_origins)
 ROOT_URLCONF = "config.urls"
+LOGIN_REDIRECT_URL = "admin:index"  # for who comes to the login without a page in mind
 WSGI_APPLICATION = "config.wsgi.application"
 BROKER_URL = ENVIRONMENT.broker_url
 REDIS_URL = ENVIRONMENT.redis_url

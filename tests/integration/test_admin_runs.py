@@ -38,6 +38,16 @@ def page(name: str, *args: object) -> str:
     return reverse(f"admin:workflows_{name}", args=args)
 
 
+def test_login_without_a_page_in_mind_leads_to_the_dashboard() -> None:
+    user = admin_pages.user(is_superuser=True)
+    user.set_password("correct horse")
+    user.save()
+
+    answer = Client().post(reverse("admin:login"), {"username": user.get_username(), "password": "correct horse"})
+
+    assert (answer.status_code, answer["Location"]) == (302, reverse("admin:index"))
+
+
 def test_page_of_a_running_run_says_what_it_waits_for(browser: Client, version: WorkflowVersion) -> None:
     run_id = admin_pages.in_the_middle(version)
 
