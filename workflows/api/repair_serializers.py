@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from workflows.api.selection_form import SelectionForm
 from workflows.api.state_field import StateField
 from workflows.core.selection import NAMES, Selection
 from workflows.core.states import IncidentState, PoisonState
@@ -13,9 +14,10 @@ from workflows.operations.bulk_repairs import AT_ONCE, MOST_AT_ONCE
 _SLOWEST, _FASTEST = 0.001, 10_000.0
 
 
-class SelectionSerializer(serializers.Serializer[Any]):
+class SelectionSerializer(SelectionForm):
     """Which open dead letters are meant: all of what is given must hold. Something must be given."""
 
+    names = NAMES
     workflow = serializers.CharField(required=False)
     step = serializers.CharField(required=False, allow_blank=True, help_text="Empty: the run itself failed.")
     kind = serializers.CharField(required=False)
@@ -27,20 +29,6 @@ class SelectionSerializer(serializers.Serializer[Any]):
     ids = serializers.ListField(
         child=serializers.IntegerField(min_value=1, max_value=2**62), required=False, min_length=1, max_length=1_000
     )
-
-    def to_internal_value(self, data: Any) -> Any:  # Any: as the framework declares it
-        """This will refuse names it does not know: a misspelt one would mean more than was meant."""
-        unknown = sorted(set(data) - set(NAMES)) if isinstance(data, dict) else []
-        if unknown:
-            message = f"is no word of a filter: known are {', '.join(NAMES)}"
-            raise serializers.ValidationError(dict.fromkeys(unknown, message))
-        return super().to_internal_value(data)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:  # Any: as the framework declares it
-        """This will refuse a selection that says nothing."""
-        if not attrs:
-            raise serializers.ValidationError(f"says nothing: give at least one of {', '.join(NAMES)}")
-        return attrs
 
 
 def selection_of(given: dict[str, Any]) -> Selection:  # Any: checked values

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 
+from workflows.api.selection_form import SelectionForm
 from workflows.api.serializers import ProblemPlaceSerializer
 from workflows.api.state_field import StateField
 from workflows.core.retry_plan import RetryFrom
@@ -42,9 +43,10 @@ class RetrySerializer(_HowSerializer):
     input = serializers.JSONField(required=False, allow_null=True)
 
 
-class RunSelectionSerializer(serializers.Serializer[Any]):
+class RunSelectionSerializer(SelectionForm):
     """Which ended runs are meant: all of what is given must hold. Something must be given; failed ones unless said."""
 
+    names = NAMES
     workflow = serializers.CharField(required=False)
     version = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
     state = serializers.ChoiceField(choices=_ENDED, required=False)
@@ -53,20 +55,6 @@ class RunSelectionSerializer(serializers.Serializer[Any]):
     created_after = serializers.DateTimeField(required=False, help_text="Inclusive.")
     created_before = serializers.DateTimeField(required=False)
     ids = serializers.ListField(child=serializers.UUIDField(), required=False, min_length=1, max_length=1_000)
-
-    def to_internal_value(self, data: Any) -> Any:  # Any: as the framework declares it
-        """This will refuse names it does not know: a misspelt one would mean more than was meant."""
-        unknown = sorted(set(data) - set(NAMES)) if isinstance(data, dict) else []
-        if unknown:
-            message = f"is no word of a filter: known are {', '.join(NAMES)}"
-            raise serializers.ValidationError(dict.fromkeys(unknown, message))
-        return super().to_internal_value(data)
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:  # Any: as the framework declares it
-        """This will refuse a selection that says nothing."""
-        if not attrs:
-            raise serializers.ValidationError(f"says nothing: give at least one of {', '.join(NAMES)}")
-        return attrs
 
 
 class RetryManySerializer(_HowSerializer):
