@@ -1,11 +1,13 @@
-# One image for every process of the platform: web, worker, scheduler.
+# One image for every process of the platform: web, intake, receiver, worker, scheduler.
 
 FROM python:3.13-slim-bookworm AS build
 ENV UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 UV_LINK_MODE=copy PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN pip install --no-cache-dir uv==0.13.8
 WORKDIR /app
 COPY pyproject.toml uv.lock ./
-RUN uv sync --frozen --no-dev
+# What connections need besides, such as EXTRAS="--extra adapters --extra vault --extra aws"
+ARG EXTRAS=""
+RUN uv sync --frozen --no-dev ${EXTRAS}
 COPY manage.py ./
 COPY config config
 COPY audit audit
@@ -23,7 +25,6 @@ RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin auto
 WORKDIR /app
 COPY --from=build /app /app
 USER 10001
-EXPOSE 8000
-# Granian answers at once with 503 when its threads are busy and its backlog is full: the balancer goes elsewhere.
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--no-ws", "--workers", "1", \
-     "--blocking-threads", "4", "--backpressure", "64", "--workers-kill-timeout", "30", "config.wsgi:application"]
+EXPOSE 8000 8001
+# It answers at once with 503 when its threads are busy and its backlog is full: the balancer goes elsewhere.
+CMD ["python", "-m", "config.web", "--host", "0.0.0.0", "--port", "8000", "--drain", "10"]

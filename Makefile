@@ -3,12 +3,14 @@
 
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check bench chaos fmt clean
+.PHONY: help demo up test check bench chaos monkey fmt clean
 
 UV_VERSION := 0.13.8
 PY := .venv/bin/python
 SEED := 1
 export UV_PYTHON_DOWNLOADS := never
+# Every process that is started would compile all modules anew: four seconds of a processor instead of two.
+unexport PYTHONDONTWRITEBYTECODE
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1|\2/p' $(MAKEFILE_LIST) | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
@@ -20,7 +22,7 @@ up: .venv/.runtime ## keep the whole platform running; prints the admin's addres
 	@$(PY) -m config.supervisor up $(ARGS)
 
 test: .venv/.dev ## run all tests against private PostgreSQL, RabbitMQ and Redis
-	@$(PY) -m config.install_servers
+	@$(PY) -m config.install_servers --peers
 	@$(PY) -m tests.run $(ARGS)
 
 check: .venv/.dev ## format, lint, types, imports, sizes, migrations, documentation
@@ -33,6 +35,10 @@ bench: .venv/.dev ## measure the engine beside its floors on durable private ser
 chaos: .venv/.dev ## attack the platform with faults by SEED, then check every law; ARGS="--seconds 120"
 	@$(PY) -m config.install_servers
 	@$(PY) -m config.private_services -- $(PY) -m tests.chaos --seed $(SEED) $(ARGS)
+
+monkey: .venv/.dev ## do to runs whatever people and processes can do, by SEED; ARGS="--seeds 1-9 --moves 400"
+	@$(PY) -m config.install_servers
+	@$(PY) -m config.private_services -- $(PY) -m tests.monkey --seed $(SEED) $(ARGS)
 
 fmt: .venv/.dev ## format the code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

@@ -1,5 +1,6 @@
-"""Writes the parts of docs/ that the code knows best: state diagrams, settings; `--check` only compares."""
+"""Writes the parts of docs/ that the code knows best: diagrams, settings, the schema; `--check` only compares."""
 
+import os
 import re
 import sys
 from collections.abc import Mapping, Set
@@ -9,7 +10,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from config import env  # noqa: E402  the project's root must be on the path first
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.static_analysis")
+
+import django  # noqa: E402  the project's root must be on the path first
+import orjson  # noqa: E402
+
+django.setup()
+
+from config import env  # noqa: E402
 from workflows.core.states import (  # noqa: E402
     ACTIVATION_TRANSITIONS,
     INCIDENT_TRANSITIONS,
@@ -18,14 +26,17 @@ from workflows.core.states import (  # noqa: E402
     IncidentState,
     RunState,
 )
+from workflows.definition_schema import published_schema  # noqa: E402
+from workflows.operations import publishing  # noqa: E402
 
 TOUR = ROOT / "docs" / "tour.md"
 SETTINGS = ROOT / "docs" / "settings.md"
+SCHEMA = ROOT / "docs" / "definition.schema.json"
 
 
 def main() -> int:
     """This will write the pages, or tell with exit code 1 which are out of date."""
-    pages = {TOUR: tour(), SETTINGS: settings()}
+    pages = {TOUR: tour(), SETTINGS: settings(), SCHEMA: schema()}
     stale = [page for page, text in pages.items() if not page.exists() or page.read_text(encoding="utf-8") != text]
     if "--check" not in sys.argv:
         for page in stale:
@@ -61,6 +72,12 @@ def settings() -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     return "\n".join([*head, *rows]) + "\n"
+
+
+def schema() -> str:
+    """This will give the JSON Schema of definitions as editors want it, with everything this project can use."""
+    text = orjson.dumps(published_schema(publishing.uses()), option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS)
+    return text.decode() + "\n"
 
 
 def _default(declared: env.Declaration) -> str:

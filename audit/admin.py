@@ -2,13 +2,13 @@
 
 from django.contrib import admin
 from django.http import HttpRequest
-from unfold.admin import ModelAdmin
 
+from audit.admin_pages import ListingAdmin
 from audit.models import AuditEvent
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(ModelAdmin):
+class AuditEventAdmin(ListingAdmin):
     """The trail, latest first; search takes the exact id of a subject, so that an index answers."""
 
     list_display = ("at", "kind", "subject_type", "subject_id", "actor", "correlation_id")
@@ -27,7 +27,6 @@ class AuditEventAdmin(ModelAdmin):
     search_fields = ("subject_id__exact",)
     search_help_text = "The exact id of a run, workflow, token or connection"
     ordering = ("-id",)
-    show_full_result_count = False
     list_per_page = 50
 
     @admin.display(description="digest")

@@ -45,6 +45,24 @@ def redacted(value: object, *, secrets: Collection[str] = ()) -> object:
     return value
 
 
+def without_secrets(value: object, *, secrets: Collection[str]) -> object:
+    """This will copy a JSON-compatible value with known secrets masked wherever they stand, and nothing else.
+
+    >>> without_secrets({"token": "t-1", "s3cr3t": ["Basic s3cr3t"]}, secrets=["s3cr3t"])
+    {'token': 't-1', '***': ['Basic ***']}
+    """
+    if isinstance(value, str):
+        return redacted_text(value, secrets=secrets)
+    if isinstance(value, Mapping):
+        return {
+            redacted_text(key, secrets=secrets) if isinstance(key, str) else key: without_secrets(item, secrets=secrets)
+            for key, item in value.items()
+        }
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [without_secrets(item, secrets=secrets) for item in value]
+    return value
+
+
 def redacted_text(text: str, *, secrets: Collection[str]) -> str:
     """This will mask every occurrence of a known secret in a text; the longest secrets go first."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):

@@ -12,7 +12,15 @@ AutomationError
 ├── BackfillEnded      it has ended already
 ├── AlertRuleInvalid   a rule of alerts cannot be like that
 ├── UnknownAlertRule   there is no such rule
-└── AlertRuleNotYours  a file says what the rule is
+├── AlertRuleNotYours  a file says what the rule is
+├── SourceInvalid      a source of webhooks cannot be like that; every problem with its path
+├── UnknownSource      there is no such source
+├── SourceInUse        a workflow names it
+├── UnknownDelivery    there is no such request
+├── EndpointInvalid    an endpoint of webhooks cannot be like that; every problem with its path
+├── UnknownEndpoint    there is no such endpoint
+├── UnknownMessage     there is no such message to an endpoint
+└── MessageNotEnded    it is still being sent
 """
 
 from collections.abc import Mapping, Sequence
@@ -120,3 +128,67 @@ class AlertRuleNotYours(AutomationError):
     def __init__(self, name: str) -> None:
         super().__init__(f"the rule {name!r} is written in the file ALERTS_FILE: change it there")
         self.name = name
+
+
+class SourceInvalid(AutomationError):
+    """A source of webhooks cannot be like that; `problems` holds everything that is wrong."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class UnknownSource(AutomationError):
+    """There is no such source."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no source of webhooks {name!r}: `automation webhooks sources` lists them")
+        self.name = name
+
+
+class SourceInUse(AutomationError):
+    """A workflow names it."""
+
+    def __init__(self, *, name: str, used_by: str) -> None:
+        super().__init__(f"the source {name!r} starts runs of {used_by!r}: take it out of that definition first")
+        self.name = name
+
+
+class UnknownDelivery(AutomationError):
+    """There is no such request."""
+
+    def __init__(self, wanted: object) -> None:
+        super().__init__(f"there is no webhook delivery {wanted}: it never came, or is not kept any more")
+        self.wanted = wanted
+
+
+class EndpointInvalid(AutomationError):
+    """An endpoint of webhooks cannot be like that; `problems` holds everything that is wrong."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("; ".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)
+
+
+class UnknownEndpoint(AutomationError):
+    """There is no such endpoint."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no endpoint {name!r}: `automation endpoints list` lists them")
+        self.name = name
+
+
+class UnknownMessage(AutomationError):
+    """There is no such message to an endpoint."""
+
+    def __init__(self, wanted: object) -> None:
+        super().__init__(f"there is no webhook message {wanted}: it was never written, or is not kept any more")
+        self.wanted = wanted
+
+
+class MessageNotEnded(AutomationError):
+    """A message is still being sent."""
+
+    def __init__(self, wanted: object) -> None:
+        super().__init__(f"the webhook message {wanted} is still being sent: only those that have ended are sent again")
+        self.wanted = wanted

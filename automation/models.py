@@ -9,10 +9,30 @@ from django.db.models import Q
 
 from audit.events import Actor, ActorKind
 from automation.alert_models import Alert, AlertRule
+from automation.inbound_models import WebhookDelivery, WebhookRefusal, WebhookSource
+from automation.outbound_models import WebhookEndpoint, WebhookMessage
 from automation.schedule_models import Backfill, DayCalendar, Fire, Schedule
+from automation.sink_models import SinkCursor
+from automation.trigger_models import EventTrigger, TriggerFiring
 from workflows.access import Scope
 
-__all__ = ["Alert", "AlertRule", "ApiToken", "Backfill", "DayCalendar", "Fire", "Schedule"]
+__all__ = [
+    "Alert",
+    "AlertRule",
+    "ApiToken",
+    "Backfill",
+    "DayCalendar",
+    "EventTrigger",
+    "Fire",
+    "Schedule",
+    "SinkCursor",
+    "TriggerFiring",
+    "WebhookDelivery",
+    "WebhookEndpoint",
+    "WebhookMessage",
+    "WebhookRefusal",
+    "WebhookSource",
+]
 
 _NOTED_EVERY = timedelta(minutes=1)
 

@@ -21,15 +21,25 @@ from automation.errors import (
     AlertRuleNotYours,
     BackfillEnded,
     CalendarInUse,
+    EndpointInvalid,
+    MessageNotEnded,
     ScheduleInvalid,
     ScheduleNotYours,
+    SourceInUse,
+    SourceInvalid,
     UnknownAlertRule,
     UnknownBackfill,
     UnknownCalendar,
+    UnknownDelivery,
+    UnknownEndpoint,
+    UnknownMessage,
     UnknownSchedule,
+    UnknownSource,
 )
-from workflows import errors
+from integrations import errors as integration_errors
+from workflows import errors, human_errors
 from workflows.core.problems import DefinitionInvalid, Problem
+from workflows.release_errors import CanaryInvalid, NoCanary
 
 log = structlog.get_logger(__name__)
 CONTENT_TYPE = "application/problem+json"
@@ -39,6 +49,8 @@ _AGAIN_S = 5
 _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.UnknownWorkflow: (404, "workflow-unknown"),
     errors.UnknownVersion: (404, "version-unknown"),
+    CanaryInvalid: (422, "canary-invalid"),
+    NoCanary: (409, "no-canary"),
     errors.WorkflowDisabled: (409, "workflow-disabled"),
     errors.InputInvalid: (422, "input-invalid"),
     errors.EventInvalid: (422, "event-invalid"),
@@ -49,6 +61,7 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.ConcurrencyReached: (409, "concurrency-reached"),
     errors.UnknownRun: (404, "run-unknown"),
     errors.RunEnded: (409, "run-ended"),
+    errors.RunBusy: (409, "run-busy"),
     errors.RunNotEnded: (409, "run-not-ended"),
     errors.NothingToUndo: (409, "nothing-to-undo"),
     errors.RetryRefused: (409, "retry-refused"),
@@ -68,12 +81,19 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     errors.LimitInUse: (409, "limit-in-use"),
     errors.PauseInvalid: (422, "pause-invalid"),
     errors.NotPaused: (404, "not-paused"),
-    errors.UnknownPerson: (422, "person-unknown"),
-    errors.UnknownRequest: (404, "request-unknown"),
-    errors.RequestClosed: (409, "request-closed"),
-    errors.AlreadyAnswered: (409, "already-answered"),
-    errors.NotAsked: (403, "not-asked"),
-    errors.AnswerInvalid: (422, "answer-invalid"),
+    human_errors.UnknownPerson: (422, "person-unknown"),
+    human_errors.UnknownRequest: (404, "request-unknown"),
+    human_errors.RequestClosed: (409, "request-closed"),
+    human_errors.AlreadyAnswered: (409, "already-answered"),
+    human_errors.NotAsked: (403, "not-asked"),
+    human_errors.DelegationRefused: (409, "delegation-refused"),
+    human_errors.ClaimRefused: (409, "claim-refused"),
+    human_errors.UnknownLink: (404, "link-unknown"),
+    human_errors.LinkRevoked: (409, "link-revoked"),
+    human_errors.AnswerInvalid: (422, "answer-invalid"),
+    integration_errors.UnknownCall: (404, "call-unknown"),
+    integration_errors.CallNotOpen: (409, "call-not-open"),
+    integration_errors.OutputUnusable: (422, "output-unusable"),
     DefinitionInvalid: (422, "definition-invalid"),
     ScheduleInvalid: (422, "schedule-invalid"),
     UnknownSchedule: (404, "schedule-unknown"),
@@ -82,9 +102,22 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
     CalendarInUse: (409, "calendar-in-use"),
     UnknownBackfill: (404, "backfill-unknown"),
     BackfillEnded: (409, "backfill-ended"),
+    integration_errors.WrongConnection: (422, "connection-invalid"),
+    integration_errors.UnknownConnection: (404, "connection-unknown"),
+    integration_errors.WrongSecret: (422, "secret-invalid"),
+    integration_errors.UnknownSecret: (404, "secret-unknown"),
+    integration_errors.SecretInUse: (409, "secret-in-use"),
     AlertRuleInvalid: (422, "alert-rule-invalid"),
     UnknownAlertRule: (404, "alert-rule-unknown"),
     AlertRuleNotYours: (409, "alert-rule-not-yours"),
+    SourceInvalid: (422, "source-invalid"),
+    UnknownSource: (404, "source-unknown"),
+    SourceInUse: (409, "source-in-use"),
+    UnknownDelivery: (404, "delivery-unknown"),
+    EndpointInvalid: (422, "endpoint-invalid"),
+    UnknownEndpoint: (404, "endpoint-unknown"),
+    UnknownMessage: (404, "message-unknown"),
+    MessageNotEnded: (409, "message-not-ended"),
     RequestDataTooBig: (413, "body-too-large"),
     SuspiciousOperation: (400, "request-invalid"),
     OperationalError: (503, "database-away"),
@@ -95,11 +128,13 @@ _REFUSALS: Mapping[type[Exception], tuple[int, str]] = {
 _WITH_PROBLEMS = (
     errors.InputInvalid,
     errors.EventInvalid,
-    errors.AnswerInvalid,
+    human_errors.AnswerInvalid,
     errors.RetryRefused,
     errors.MoveRefused,
     DefinitionInvalid,
     ScheduleInvalid,
+    SourceInvalid,
+    EndpointInvalid,
 )
 _DETAILS: Mapping[type[Exception], str] = {
     RequestDataTooBig: "the body is larger than this site accepts",
@@ -161,17 +196,25 @@ def _details(error: Exception, *, context: Mapping[str, Any]) -> ProblemDetails 
     if isinstance(error, APIException | Http404 | PermissionDenied):
         return _of_framework(error, context=context)
     known = next((kind for kind in type(error).__mro__ if kind in _REFUSALS), None)
-    if known is None:
+    told = _REFUSALS[known] if known is not None else getattr(error, "refusal", None)
+    if told is None:
         return None
-    status, word = _REFUSALS[known]
-    problems = error.problems if isinstance(error, _WITH_PROBLEMS) else ()
+    status, word = told
     return ProblemDetails(
         status=status,
         word=word,
-        detail=_DETAILS.get(known) or str(error),
-        problems=problems,
+        detail=(_DETAILS.get(known) if known else None) or str(error),
+        problems=_problems(error),
         headers=_headers(error, status=status),
     )
+
+
+def _problems(error: Exception) -> Sequence[Problem]:
+    if isinstance(error, integration_errors.WrongConnection | integration_errors.WrongSecret):
+        return [Problem(path=f"$.{path}", message=message) for path, message in sorted(error.problems.items())]
+    if isinstance(error, errors.WorkflowError) and error.refusal is not None:
+        return getattr(error, "problems", ())
+    return error.problems if isinstance(error, _WITH_PROBLEMS) else ()
 
 
 def _headers(error: Exception, *, status: int) -> Mapping[str, str]:

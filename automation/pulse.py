@@ -99,6 +99,12 @@ def beat(part: str, *, rest_s: float = 0.0) -> None:
         pulse.beat(part, rest_s=rest_s)
 
 
+def show(reading: Mapping[str, object]) -> None:
+    """This will write down more of `Vitals`; nothing happens where this process has no pulse."""
+    for pulse in _current:
+        pulse.show(reading)
+
+
 def directory_of(setting: str) -> Path:
     """This will give the folder that PULSE_DIR names, or the one that is taken without it."""
     return Path(setting) if setting else Path(tempfile.gettempdir()) / f"automation-pulse-{os.geteuid()}"

@@ -1,24 +1,32 @@
 """Reads of schedules, fires, calendars and backfills; they change nothing."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from uuid import UUID
 
 import orjson
-from django.db.models import Q, QuerySet, Subquery
+from django.db.models import Max, Q, QuerySet, Subquery
 from django.db.models.expressions import OuterRef
 from django.db.models.functions import JSONObject
 
 from automation.errors import UnknownBackfill, UnknownCalendar, UnknownSchedule
 from automation.models import Backfill, DayCalendar, Fire, Schedule
-from automation.schedule.decide import FireState
+from automation.schedule.decide import Cause, FireState
 from automation.schedule.exclusions import DaysOff, read_days_off
 from automation.schedule.preview import Upcoming, next_fires
 from automation.schedule.rule import Rule, read_rule
+from workflows import queries as workflows
+from workflows.core.states import RunState
 
 MISSED_AFTER = timedelta(seconds=30)
 """A due time that nobody has recorded so long after its time is an alarm."""
+
+
+_ENDED = frozenset({RunState.SUCCEEDED.value, RunState.FAILED.value, RunState.CANCELLED.value, ""})
+"""How runs stand that are not under way; without a state they are gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +106,30 @@ def with_latest_fire(rows: QuerySet[Schedule]) -> QuerySet[Schedule]:
     fields = JSONObject(state="state", due_at="due_at", fire_at="fire_at", recorded_at="recorded_at")
     fires = Fire.objects.filter(schedule_id=OuterRef("pk")).order_by("-due_at").values(found=fields)[:1]
     return rows.annotate(latest=Subquery(fires))
+
+
+def runs_under_way(schedule_ids: Sequence[int]) -> Mapping[int, Sequence[UUID]]:
+    """This will give the runs of schedules that have not ended, the earliest first; those of backfills do not count.
+
+    What fires say is asked again: a run may have ended since.
+    """
+    found: dict[int, list[UUID]] = defaultdict(list)
+    if not schedule_ids:
+        return found
+    rows = Fire.objects.filter(schedule_id__in=schedule_ids, run_state=RunState.RUNNING, run_id__isnull=False)
+    pairs = list(rows.exclude(cause=Cause.BACKFILL).order_by("id").values_list("schedule_id", "run_id"))
+    states = workflows.states_of(run_ids=[run_id for _, run_id in pairs if run_id is not None])
+    for schedule_id, run_id in pairs:
+        if run_id is not None and states.get(run_id, "") not in _ENDED:
+            found[schedule_id].append(run_id)
+    return found
+
+
+def latest_dues(*, names: Collection[str]) -> Mapping[str, datetime]:
+    """This will give the latest due time that has passed of each of these workflows that has schedules in force."""
+    rows = Schedule.objects.filter(workflow__in=names, ended_at=None, paused_at=None, last_due_at__isnull=False)
+    found = rows.order_by("workflow").values_list("workflow").annotate(Max("last_due_at"))
+    return {workflow: due_at for workflow, due_at in found if due_at is not None}
 
 
 def calendars() -> QuerySet[DayCalendar]:

@@ -18,11 +18,14 @@ environment.set_up_django()  # before the modules below import a model
 from benchmarks import engine, machine, processes  # noqa: E402
 from benchmarks.results import Result, table  # noqa: E402
 from benchmarks.rows import (  # noqa: E402
+    calls,
     critical_under_load,
     fan_out,
     history,
+    intake,
     limit,
     memory,
+    reconcile,
     schedules,
     sequence,
     start_latency,
@@ -37,12 +40,16 @@ ROWS: dict[str, Callable[..., Sequence[Result]]] = {
     "start-latency": start_latency.measure,
     "wide-map": wide_map.measure,
     "limit": limit.measure,
+    "intake": intake.measure,
     "schedules": schedules.measure,
+    "calls": calls.measure,
     "memory": memory.measure,
     "critical-under-load": critical_under_load.measure,
+    "prefetch": critical_under_load.measure_prefetch,
     "history": history.measure,
+    "reconcile": reconcile.measure,
 }
-_ONLY_BY_NAME = ("history",)
+_ONLY_BY_NAME = ("prefetch", "history", "reconcile")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,7 +60,8 @@ def main(argv: Sequence[str]) -> int:
     results: list[Result] = []
     for name in options.rows or [row for row in ROWS if row not in _ONLY_BY_NAME]:
         busy = machine.busy_share()
-        for result in ROWS[name](rounds=options.rounds):
+        more = {"runs": options.runs} if name == "history" else {}
+        for result in ROWS[name](rounds=options.rounds, **more):
             results.append(replace(result, busy=busy))
             print(orjson.dumps(result.document()).decode(), flush=True)
     print(f"\n{table(results)}\n{_conditions()}", file=sys.stderr)
@@ -70,14 +78,17 @@ def _conditions() -> str:
 
 def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; without: all but history")
+    parser.add_argument(
+        "rows", nargs="*", metavar="ROW", help=f"of {', '.join(ROWS)}; without: all but {', '.join(_ONLY_BY_NAME)}"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="interleaved rounds, of which the median is taken")
+    parser.add_argument("--runs", type=int, default=history.RUNS, help="how many finished runs the row `history` makes")
     options = parser.parse_args(argv)
     unknown = [row for row in options.rows if row not in ROWS]
     if unknown:
         parser.error(f"no row {', '.join(unknown)}: choose from {', '.join(ROWS)}")
-    if options.rounds < 1:
-        parser.error("--rounds must be 1 or more")
+    if options.rounds < 1 or options.runs < 1:
+        parser.error("--rounds and --runs must be 1 or more")
     return options
 
 

@@ -69,5 +69,8 @@ def _limited(name: str) -> str:
     return f"""
 name: {name}
 steps:
-  only: {{uses: python, limits: [{LIMIT_NAME}], with: {{call: benchmarks.hold, args: {{seconds: {LIMIT_STEP_S}}}}}}}
+  only:
+    uses: python
+    limits: [{LIMIT_NAME}]
+    with: {{call: benchmarks.hold, args: {{port: "${{{{ input.port }}}}", seconds: {LIMIT_STEP_S}}}}}
 """

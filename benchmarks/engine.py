@@ -13,10 +13,10 @@ from django.utils import timezone
 from audit.events import Actor, ActorKind
 from benchmarks import definitions
 from workflows import operations
+from workflows.core.definition import JsonValue
 
 ACTOR = Actor(kind=ActorKind.SYSTEM, id="benchmarks")
 _LIMIT_S = 180.0
-_WARM_UP_LIMIT_S = 60.0
 
 
 class RunsFailed(Exception):
@@ -30,9 +30,10 @@ def publish() -> None:
         operations.publish(source=source, actor=ACTOR, now=timezone.now())
 
 
-def start(workflow: str) -> UUID:
+def start(workflow: str, *, value: JsonValue = None) -> UUID:
     """This will start one run, durably, with its audit event."""
-    started = operations.start_run(workflow=workflow, start=operations.Start(), actor=ACTOR, now=timezone.now())
+    wanted = operations.Start(input=value)
+    started = operations.start_run(workflow=workflow, start=wanted, actor=ACTOR, now=timezone.now())
     return started.run_id
 
 
@@ -116,8 +117,8 @@ def watch() -> Watch:
     return Watch(url=os.environ["DATABASE_URL"])
 
 
-def warm_up(watch: Watch, *, workflow: str, runs: int) -> None:
+def warm_up(watch: Watch, *, workflow: str, runs: int, value: JsonValue = None) -> None:
     """This will run a workflow until processes, plans and caches are as they stay."""
     for _ in range(runs):
-        start(workflow)
+        start(workflow, value=value)
         watch.wait_until_all_ended(every_s=0.002)

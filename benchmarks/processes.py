@@ -43,10 +43,14 @@ class Processes:
         self._guard.close()
         self._directory.cleanup()
 
-    def start_worker(self, *, name: str = "bench", children: int = CHILDREN) -> Child:
-        """This will start one of our workers, with two children unless more are asked for, on every lane."""
+    def start_worker(self, *, name: str = "bench", children: int = CHILDREN, prefetch: int | None = None) -> Child:
+        """This will start one of our workers, with two children unless more are asked for, on every lane.
+
+        `prefetch` is how many messages it reserves for each child and lane, if other than ours.
+        """
         command = ("-m", "config.worker", "-Q", ",".join(LANES), "-n", f"{name}@localhost")
-        return self._start(name, [*command, *_pool(children)], env=environment.of_platform())
+        more = () if prefetch is None else ("--prefetch-multiplier", str(prefetch))
+        return self._start(name, [*command, *_pool(children), *more], env=environment.of_platform())
 
     def start_scheduler(self) -> Child:
         """This will start our scheduler."""
@@ -55,16 +59,20 @@ class Processes:
     def start_web(self) -> tuple[Child, int]:
         """This will start our web server and give its port when it serves."""
         port = free_port()
-        command = [
-            *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"),
-            *("--workers", "1", "--blocking-threads", "4", "--log-level", "warning", "config.wsgi:application"),
-        ]
+        command = ["-m", "config.web", "--port", str(port)]
         web = self._start("web", command, env=environment.of_platform())
-        deadline = time.monotonic() + _READY_LIMIT_S
-        while not answers(port=port, say=_PROBE, expect=b"HTTP/1.1 200"):
-            self._check("web", web, deadline=deadline)
-            time.sleep(0.1)
+        self._wait("web", web, port=port)
         return web, port
+
+    def start_asgi(self, application: str, *, env: Mapping[str, str]) -> int:
+        """This will serve an ASGI application with the options of the intake, and give its port when it answers."""
+        port = free_port()
+        command = [
+            *("-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"),
+            *("--workers", "1", "--backlog", "1024", "--backpressure", "2048", "--log-level", "warning", application),
+        ]
+        self._wait(application, self._start(application, command, env=env), port=port)
+        return port
 
     def start_bare_worker(self, module: str = bare_celery.__name__) -> Child:
         """This will start the bare Celery worker with two children."""
@@ -82,6 +90,12 @@ class Processes:
         child = Child(program=program, guard=self._guard)
         self._children.append(child)
         return child
+
+    def _wait(self, name: str, child: Child, *, port: int) -> None:
+        deadline = time.monotonic() + _READY_LIMIT_S
+        while not answers(port=port, say=_PROBE, expect=b"HTTP/1.1 200"):
+            self._check(name, child, deadline=deadline)
+            time.sleep(0.1)
 
     def _check(self, name: str, child: Child, *, deadline: float) -> None:
         if child.is_running and time.monotonic() < deadline:

@@ -1,5 +1,6 @@
 """The functions that the measured workflows call; each does as little as a step can."""
 
+import socket
 import time
 
 from workflows.registry import function
@@ -44,7 +45,10 @@ def compute(ms: float = 2.0) -> None:
 
 
 @function
-def hold(seconds: float) -> float:
-    """This will keep a slot busy, as a query on a slow database does."""
-    time.sleep(seconds)
+def hold(port: int, seconds: float) -> float:
+    """This will hold one of the few connections of a legacy system, and end it so that the system has seen its end."""
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as peer:
+        time.sleep(seconds)
+        peer.shutdown(socket.SHUT_WR)
+        peer.recv(1)
     return seconds

@@ -5,9 +5,10 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from kombu import Connection, Exchange, Queue
+from kombu.transport import redis
 
 from automation import pulse
-from config import lanes
+from config import lanes, redis_broker
 from config.env import Environment
 
 DEAD = "dead"
@@ -18,7 +19,15 @@ DEAD_EXCHANGE = Exchange(DEAD, type="topic", durable=True)
 
 
 class PromptConnection(Connection):
-    """Tries a lost broker again every two seconds: kombu's own pauses grow to half a minute, with the broker back."""
+    """Tries a lost broker again every two seconds: kombu's own pauses grow to half a minute, with the broker back.
+
+    On Valkey and Redis it has our transport, which forgets no message.
+    """
+
+    def get_transport_cls(self) -> type[Any]:  # Any: kombu's transports have no types
+        """This will give the class of the transport that the URL asks for."""
+        asked: type[Any] = super().get_transport_cls()
+        return redis_broker.CarefulTransport if asked is redis.Transport else asked
 
     def ensure_connection(  # Any: passed on as it is
         self, errback: Callable[[Exception, float], None] | None = None, *args: Any, **options: Any
@@ -85,7 +94,8 @@ def _quorum_queues(environment: Environment) -> Sequence[Queue]:
 
 
 def _plain_queues(environment: Environment) -> Sequence[Queue]:
-    return [Queue(lane, WORK_EXCHANGE, routing_key=lane) for lane in names_of(environment)]
+    work = [Queue(lane, WORK_EXCHANGE, routing_key=lane) for lane in names_of(environment)]
+    return [*work, Queue(DEAD, DEAD_EXCHANGE, routing_key="#")]
 
 
 def _rabbitmq_options() -> Mapping[str, object]:
@@ -105,6 +115,8 @@ def _redis_options(environment: Environment) -> Mapping[str, object]:
     # visibility timeout says. The order of the lanes is the only priority there is.
     return {
         "visibility_timeout": environment.broker_redelivery_s,
+        "dead_queue": DEAD,
+        "delivery_limit": environment.delivery_limit,
         "unacked_restore_interval": 2,
         "unacked_restore_throttle": 1,
         "queue_order_strategy": "priority",

@@ -1,7 +1,7 @@
 """How a worker receives messages: what it cannot take goes to the queue `dead`; it never confirms what it has not done.
 
 Celery confirms what it cannot decode, which loses it. Rejected instead, RabbitMQ moves it to the queue `dead` with its
-own guarantees. Valkey and Redis set nothing aside: there the log is all that is left of such a message.
+own guarantees; on Valkey and Redis `config/redis_broker.py` does.
 """
 
 from typing import Any

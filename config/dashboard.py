@@ -12,8 +12,9 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from automation.alerting import evaluating
-from integrations import queries
-from workflows import human_queries, incident_queries, overview
+from integrations import call_queries, queries
+from reconciliation import queries as reconciliation
+from workflows import human_queries, human_rights, incident_queries, overview
 from workflows.core.states import RunState
 from workflows.overview import Hour, Lane
 
@@ -142,18 +143,10 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:  # Any: the theme'
                 "automation.view_alert",
                 badge=_alerts,
             ),
-            item(
-                "Notifications",
-                "outgoing_mail",
-                "admin:integrations_notification_changelist",
-                "integrations.view_notification",
-                badge=_dead_notifications,
-            ),
+            *_outside(item),
         ],
-        "Events": [
-            item("Published", "bolt", "admin:workflows_event_changelist", "workflows.view_event"),
-            item("Waiting for", "hourglass_empty", "admin:workflows_eventwait_changelist", "workflows.view_eventwait"),
-        ],
+        "Events": _events(item),
+        "Reconcile": _reconcile(item),
         "Define": _define(item),
         "Govern": [
             item("Audit", "verified_user", "admin:audit_auditevent_changelist", "audit.view_auditevent"),
@@ -163,6 +156,63 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:  # Any: the theme'
     }
     shown = {title: [entry for entry in entries if entry is not None] for title, entries in groups.items()}
     return [{"title": title, "separator": False, "items": entries} for title, entries in shown.items() if entries]
+
+
+def _events(item: Callable[..., Mapping[str, Any] | None]) -> list[Mapping[str, Any] | None]:  # Any: as above
+    return [
+        item("Published", "bolt", "admin:workflows_event_changelist", "workflows.view_event"),
+        item("Waiting for", "hourglass_empty", "admin:workflows_eventwait_changelist", "workflows.view_eventwait"),
+        item("Triggers", "start", "admin:automation_eventtrigger_changelist", "automation.view_eventtrigger"),
+        item(
+            "Webhooks in",
+            "webhook",
+            "admin:automation_webhookdelivery_changelist",
+            "automation.view_webhookdelivery",
+        ),
+        item(
+            "Webhook sources",
+            "sensors",
+            "admin:automation_webhooksource_changelist",
+            "automation.view_webhooksource",
+        ),
+        item(
+            "Webhooks out",
+            "send",
+            "admin:automation_webhookmessage_changelist",
+            "automation.view_webhookmessage",
+        ),
+        item(
+            "Endpoints",
+            "outbound",
+            "admin:automation_webhookendpoint_changelist",
+            "automation.view_webhookendpoint",
+        ),
+        item(
+            "Refused",
+            "block",
+            "admin:automation_webhookrefusal_changelist",
+            "automation.view_webhookrefusal",
+        ),
+    ]
+
+
+def _outside(item: Callable[..., Mapping[str, Any] | None]) -> list[Mapping[str, Any] | None]:  # Any: as above
+    return [
+        item(
+            "Calls",
+            "call_made",
+            "admin:integrations_call_changelist",
+            "integrations.view_call",
+            badge=_unknown_calls,
+        ),
+        item(
+            "Notifications",
+            "outgoing_mail",
+            "admin:integrations_notification_changelist",
+            "integrations.view_notification",
+            badge=_dead_notifications,
+        ),
+    ]
 
 
 def _define(item: Callable[..., Mapping[str, Any] | None]) -> list[Mapping[str, Any] | None]:  # Any: as above
@@ -175,6 +225,26 @@ def _define(item: Callable[..., Mapping[str, Any] | None]) -> list[Mapping[str, 
         item("Pauses", "pause_circle", "admin:workflows_pause_changelist", "workflows.view_pause"),
         item("Limits", "traffic", "admin:workflows_limit_changelist", "workflows.view_limit"),
         item("Connections", "cable", "admin:integrations_connection_changelist", "integrations.view_connection"),
+        item("Secrets", "key", "admin:integrations_storedsecret_changelist", "integrations.view_storedsecret"),
+    ]
+
+
+def _reconcile(item: Callable[..., Mapping[str, Any] | None]) -> list[Mapping[str, Any] | None]:  # Any: as above
+    return [
+        item(
+            "Variances",
+            "difference",
+            "admin:reconciliation_variance_changelist",
+            "reconciliation.view_variance",
+            badge=_open_variances,
+        ),
+        item("Jobs", "balance", "admin:reconciliation_job_changelist", "reconciliation.view_job"),
+        item(
+            "Comparisons",
+            "compare_arrows",
+            "admin:reconciliation_comparison_changelist",
+            "reconciliation.view_comparison",
+        ),
     ]
 
 
@@ -214,7 +284,7 @@ def _open_incidents() -> str:
 
 
 def _inbox(request: HttpRequest) -> str:
-    count = human_queries.inbox_count(human_queries.person_of(request.user))
+    count = human_queries.inbox_count(human_rights.person_of(request.user))
     if count >= human_queries.BADGE_CAP:
         return f"{human_queries.BADGE_CAP - 1}+"
     return str(count) if count else ""
@@ -225,8 +295,18 @@ def _alerts() -> str:
     return str(count) if count else ""
 
 
+def _open_variances() -> str:
+    count = reconciliation.open_variances()
+    return str(count) if count else ""
+
+
 def _dead_notifications() -> str:
     count = queries.dead_notifications()
+    return str(count) if count else ""
+
+
+def _unknown_calls() -> str:
+    count = call_queries.count_unknown()
     return str(count) if count else ""
 
 

@@ -6,7 +6,7 @@ import os
 import secrets
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from config.broker import celery_url
@@ -15,6 +15,7 @@ from config.servers.errors import ServersError
 from config.servers.guard import Guard
 from config.servers.postgres import Postgres
 from config.servers.redis import Redis
+from integrations.secret_stores.keys import KEY_BYTES, new_key
 
 _SOCKET_PATH_LIMIT_BYTES = 107  # of sockaddr_un on Linux; macOS has 103
 _LONGEST_SOCKET_NAME = "/.s.PGSQL.5432.lock"
@@ -74,20 +75,25 @@ class EmbeddedServers:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """This will be what a process needs to use them; the secret key is made once and kept."""
+        """This will be what a process needs to use them; the secret keys are made once and kept."""
         return {
             "DATABASE_URL": self._postgres.url,
             "BROKER_URL": celery_url(self._redis.url),  # Celery's command line reads it too, as it is,
             "REDIS_URL": self._redis.url,
-            "SECRET_KEY": _kept_secret(self._directory / "secret_key"),
+            "SECRET_KEY": _kept(self._directory / "secret_key", make=lambda: secrets.token_urlsafe(48)),
+            "SECRETS_KEYS": _kept(self._directory / "secrets_keys", make=_first_key),
         }
 
 
-def _kept_secret(path: Path) -> str:
+def _first_key() -> str:
+    return new_key(key_id="first", random=os.urandom(KEY_BYTES))
+
+
+def _kept(path: Path, *, make: Callable[[], str]) -> str:
     if not path.exists():
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            file.write(secrets.token_urlsafe(48))
+            file.write(make())
     return path.read_text()
 
 

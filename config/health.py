@@ -1,4 +1,6 @@
-"""Tells a load balancer whether this process lives and can serve; it never tells strangers why not.
+"""Tells a load balancer whether this process lives and can serve, and clients to leave a process that is ending.
+
+It never tells strangers why not.
 
 It answers before host names and HTTPS are checked: probes come to an address and without a certificate.
 """
@@ -13,7 +15,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from kombu import Connection
 from kombu.exceptions import KombuError
 
-from config import redis_ping
+from config import draining, redis_ping
 
 LIVE, READY = "/health/live", "/health/ready"
 _LIMIT_S = 3
@@ -27,6 +29,12 @@ class HealthMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         """This will answer a probe, or ask the next in line."""
+        response = self._answer(request)
+        if draining.is_draining():
+            response["Connection"] = "close"
+        return response
+
+    def _answer(self, request: HttpRequest) -> HttpResponseBase:
         match request.path:
             case "/health/live":
                 return JsonResponse({"status": "ok"})
@@ -37,10 +45,12 @@ class HealthMiddleware:
 
 
 def ready() -> HttpResponse:
-    """This will be 200 when the database answers, 503 when not.
+    """This will be 200 when the database answers, 503 when not, or when this process is about to end.
 
     Without broker or Redis the site still serves, accepts and remembers: that is `degraded`, and still 200.
     """
+    if draining.is_draining():
+        return JsonResponse({"status": "ending"}, status=503, headers={"Cache-Control": "no-store"})
     checks = _run_checks()
     if not checks["database"]:
         status, code = "unavailable", 503

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from config.servers.binaries import find_missing_packages
@@ -15,17 +16,19 @@ _NO_AUTOSTART = Path("/usr/sbin/policy-rc.d")
 _REFUSE = "#!/bin/sh\nexit 101\n"
 
 
-def main() -> int:
-    """This will return 0 when all three servers are installed."""
-    missing = find_missing_packages()
+def main(arguments: Sequence[str] = ()) -> int:
+    """This will return 0 when all three servers are installed, with `--peers` what the adapters' tests call too."""
+    with_peers = "--peers" in arguments
+    missing = find_missing_packages(with_peers=with_peers)
     if missing and _can_install():
         _install(missing)
-        missing = find_missing_packages()
+        missing = find_missing_packages(with_peers=with_peers)
     if missing:
         command = f"apt-get install -y --no-install-recommends {' '.join(missing)}"
         print(
             f"missing: {', '.join(missing)}. On Debian or Ubuntu, as root: {command}\n"
-            "Elsewhere install PostgreSQL 15, Redis 6.2 (or Valkey) and RabbitMQ 3.10, or newer.",
+            "Elsewhere install PostgreSQL 15, Redis 6.2 (or Valkey) and RabbitMQ 3.10, or newer"
+            f"{', and MariaDB, OpenSSH and Chromium' if with_peers else ''}.",
             file=sys.stderr,
         )
     return 1 if missing else 0
@@ -61,4 +64,4 @@ def _apt(*args: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

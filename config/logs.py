@@ -1,6 +1,7 @@
 """Logs as one JSON object a line: event name, fields, run and correlation id; it never drops a warning."""
 
 import logging.config
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ _SHARED: tuple[Processor, ...] = (
 )
 # Local variables may hold secrets: a traceback names places, never values.
 _TRACEBACKS = structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
+_SIGNATURE = re.compile(r"(?:~|%7E)[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
+"""The end of a signed address of `integrations.notifications.addresses`."""
 _QUIET = ("celery.worker.strategy", "celery.app.trace", "kombu", "amqp", "httpx2", "httpcore2", "urllib3")
 """Loggers that write a line or more for each message; only their warnings are kept."""
 
@@ -53,6 +56,7 @@ def settings(*, level: str, style: str) -> Mapping[str, Any]:  # Any: logging's 
                 "processors": [
                     ProcessorFormatter.remove_processors_meta,
                     *_rendering(style),
+                    _without_signatures,
                 ],
             }
         },
@@ -60,6 +64,11 @@ def settings(*, level: str, style: str) -> Mapping[str, Any]:  # Any: logging's 
         "root": {"handlers": ["stderr"], "level": level},
         "loggers": {name: {"level": "WARNING"} for name in _QUIET},
     }
+
+
+def _without_signatures(_logger: object, _method: str, line: Any) -> Any:  # Any: what a renderer gives is a text
+    """Whoever has a signed address may answer for somebody: a path that is logged keeps all but its signature."""
+    return _SIGNATURE.sub("~***", line)
 
 
 def _rendering(style: str) -> list[Processor]:

@@ -49,6 +49,7 @@ def _run(*, command: Sequence[str], servers: PrivateServers) -> int:
         **servers.environment,
         SOCKET_VARIABLE: str(control.path),
     }
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a hundred processes would compile the same modules, each anew
     process = subprocess.Popen(command, env=environment)
     servers.guard.watch(Ward(target=process.pid, signal=signal.SIGTERM, limit_s=10.0))
     _pass_on_signals(process)

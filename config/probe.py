@@ -1,7 +1,7 @@
 """Asks a process on this machine whether it does its work, for Kubernetes, Compose and people.
 
-    python -m config.probe live worker|io|scheduler|web
-    python -m config.probe ready worker|io|scheduler|web
+    python -m config.probe live worker|io|scheduler|receiver|web|intake
+    python -m config.probe ready worker|io|scheduler|receiver|web|intake
 
 The exit code is 0 when it does, 1 when not, with one line for each reason. It loads neither Django nor Celery, and
 needs the environment of the process it asks. See docs/adr/0027-pulses.md.
@@ -25,7 +25,10 @@ from automation import liveness, pulse
 from automation.liveness import Look, Vitals
 from config import broker, env, redis_ping
 
-KINDS = ("worker", "io", "scheduler", "web")
+_SERVING = {"web": 8000, "intake": 8001}
+"""Kinds that are asked over HTTP, and where they are unless it is said."""
+_WITHOUT_LANES = ("scheduler",)
+KINDS = ("worker", "io", *_WITHOUT_LANES, "receiver", *_SERVING)
 _PATIENCE_S = 60.0
 _LIMIT_S = 3
 _BETWEEN_LOOKS_S = 2.5  # longer than a pulse may be old
@@ -42,8 +45,8 @@ def main(argv: Sequence[str]) -> int:
     """This will ask and print what was found."""
     options = _parse(argv)
     environment = env.read()
-    if options.kind == "web":
-        verdict = _web(options.question, port=options.port)
+    if options.kind in _SERVING:
+        verdict = _web(options.question, port=options.port or _SERVING[options.kind])
     elif options.question == "ready":
         verdict = _ready(environment)
     else:
@@ -63,7 +66,7 @@ def _live(kind: str, *, environment: env.Environment, patience_s: float) -> Verd
         if away:
             return Verdict(True, [*still, f"but {' and '.join(away)} cannot be reached: a restart would not mend that"])
         return Verdict(False, still)
-    if kind != "scheduler" and broker.is_rabbitmq(environment.broker_url):
+    if kind not in _WITHOUT_LANES and broker.is_rabbitmq(environment.broker_url):
         return _consumes(kind, found, environment=environment)
     return Verdict(True, [f"{len(found)} {kind}: going on"])
 
@@ -165,7 +168,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("question", choices=["live", "ready"])
     parser.add_argument("kind", choices=KINDS)
     parser.add_argument("--patience", type=float, default=_PATIENCE_S, help="how many seconds a part may stand still")
-    parser.add_argument("--port", type=int, default=8000, help="web: its port")
+    parser.add_argument("--port", type=int, default=0, help="web, intake: its port (8000, 8001)")
     return parser.parse_args(argv)
 
 

@@ -14,6 +14,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 
 # Who we are and whom we answer
 SECRET_KEY = ENVIRONMENT.secret_key
+SECRET_KEY_FALLBACKS = list(ENVIRONMENT.secret_key_fallbacks)
 DEBUG = ENVIRONMENT.debug
 ALLOWED_HOSTS = list(ENVIRONMENT.allowed_hosts)
 CSRF_TRUSTED_ORIGINS = list(ENVIRONMENT.csrf_trusted_origins)
@@ -114,16 +115,34 @@ API_LANE_LIMIT = ENVIRONMENT.api_lane_limit
 DEAD_QUEUE = broker.DEAD
 ALERTS_EVERY_S = ENVIRONMENT.alerts_every_s
 ALERTS_FILE = ENVIRONMENT.alerts_file
+OPENSEARCH_URL = ENVIRONMENT.opensearch_url
+OPENSEARCH_PREFIX = ENVIRONMENT.opensearch_prefix
+OPENSEARCH_EVERY_S = ENVIRONMENT.opensearch_every_s
+OPENSEARCH_TIMEOUT_S = ENVIRONMENT.opensearch_timeout_s
+OPERATOR_COMMANDS = ("config.reconciling",)  # what other apps add to `manage.py automation`
+COMPARISONS_ENDED = "reconciliation.queries.ended"  # how the doctor learns of comparisons
+ALERT_SIGNS = {"variance": "reconciliation.queries.signs"}  # what other apps let alert rules look at
+RECONCILIATION_FILES = ENVIRONMENT.reconciliation_files
+RECONCILIATION_OWN_SQL = ENVIRONMENT.reconciliation_own_sql
 PULSE_DIR = ENVIRONMENT.pulse_dir
 API_REQUIRE_IDEMPOTENCY_KEY = ENVIRONMENT.api_require_idempotency_key
 CARRY_GRACE_S = ENVIRONMENT.carry_grace_s
 STEP_OUTPUT_MAX_BYTES = ENVIRONMENT.step_output_max_bytes
 EVENT_TTL_S = ENVIRONMENT.event_ttl_s
 EVENT_TTL_MAX_S = ENVIRONMENT.event_ttl_max_s
+INTAKE_REFRESH_S = ENVIRONMENT.intake_refresh_s
+INTAKE_DATABASE_S = ENVIRONMENT.intake_database_s
+INTAKE_MOST_BYTES = ENVIRONMENT.intake_most_bytes
 FOR_EACH_MAX_ITEMS = ENVIRONMENT.for_each_max_items
 
 # Notifications
 PUBLIC_URL = ENVIRONMENT.public_url
+SECRETS_KEYS = ENVIRONMENT.secrets_keys
+SECRET_LEASE_S, SECRET_STALE_S = ENVIRONMENT.secret_lease_s, ENVIRONMENT.secret_stale_s
+VAULT_URL, VAULT_NAMESPACE = ENVIRONMENT.vault_url, ENVIRONMENT.vault_namespace
+VAULT_KV_MOUNTS = ENVIRONMENT.vault_kv_mounts
+VAULT_TOKEN, VAULT_TOKEN_FILE = ENVIRONMENT.vault_token, ENVIRONMENT.vault_token_file
+VAULT_ROLE_ID, VAULT_SECRET_ID = ENVIRONMENT.vault_role_id, ENVIRONMENT.vault_secret_id
 EMAIL_URL = ENVIRONMENT.email_url
 EMAIL_FROM = DEFAULT_FROM_EMAIL = ENVIRONMENT.email_from
 _mail = dj_email_url.parse(EMAIL_URL or "dummy:")
@@ -136,7 +155,15 @@ NOTIFICATION_ATTEMPTS = ENVIRONMENT.notification_attempts
 NOTIFICATION_TIMEOUT_S = ENVIRONMENT.notification_timeout_s
 NOTIFICATION_LEASE_S = ENVIRONMENT.notification_lease_s
 RETENTION_RUNS_MONTHS = ENVIRONMENT.retention_runs_months
+RETENTION_CALLS_MONTHS = ENVIRONMENT.retention_calls_months
 RETENTION_EVENTS_MONTHS = ENVIRONMENT.retention_events_months
+WEBHOOK_TIMEOUT_S = ENVIRONMENT.webhook_timeout_s
+WEBHOOK_DISABLE_DAYS = ENVIRONMENT.webhook_disable_days
+RETENTION_WEBHOOKS_MONTHS = ENVIRONMENT.retention_webhooks_months
+RETENTION_NOTIFICATIONS_MONTHS = ENVIRONMENT.retention_notifications_months
+RETENTION_FIRES_MONTHS = ENVIRONMENT.retention_fires_months
+RETENTION_RECONCILIATION_MONTHS = ENVIRONMENT.retention_reconciliation_months
+RETENTION_OPERATIONS_MONTHS = ENVIRONMENT.retention_operations_months
 RETENTION_AUDIT_MONTHS = ENVIRONMENT.retention_audit_months
 RETENTION_MONTHS_AHEAD = ENVIRONMENT.retention_months_ahead
 
@@ -213,6 +240,7 @@ STORAGES = {
 
 # Language, time, logs
 LANGUAGE_CODE = "en"
+FORMAT_MODULE_PATH = "config.formats"
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

@@ -4,6 +4,8 @@ A run keeps the W3C context of what started it, so its steps stay in one trace o
 hold threads, so each worker process builds its own after it was forked.
 """
 
+import os
+
 from celery import signals
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -15,6 +17,9 @@ from opentelemetry.instrumentation.redis import RedisInstrumentor
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+
+_UNTRACED = "/answer/"
+"""Their paths are secrets: spans would carry them to the collector."""
 
 
 def provide(*, service: str, exporter: SpanExporter | None = None) -> TracerProvider:
@@ -36,7 +41,8 @@ def instrument_libraries() -> None:
 def instrument_web() -> None:
     """This will trace the web process: requests and everything below them."""
     instrument_libraries()
-    DjangoInstrumentor().instrument()
+    excluded = [os.environ.get("OTEL_PYTHON_DJANGO_EXCLUDED_URLS", ""), _UNTRACED]
+    DjangoInstrumentor().instrument(excluded_urls=",".join(filter(None, excluded)))
     provide(service="automation-web")
 
 

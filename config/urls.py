@@ -7,5 +7,7 @@ from django.views.generic import RedirectView
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),
+    path("", include("workflows.urls")),
+    path("api/v1/", include("reconciliation.urls")),
     path("api/v1/", include("automation.urls")),
 ]

@@ -2,6 +2,7 @@
 
 import os
 
+import structlog
 from django.core.wsgi import get_wsgi_application
 
 from config import tracing
@@ -10,3 +11,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 tracing.start("web")
 
 application = get_wsgi_application()
+structlog.get_logger(__name__).info("web_started")

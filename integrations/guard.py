@@ -19,7 +19,8 @@ from typing import Any, TypeAlias
 import httpcore2
 
 from integrations.addresses import Address, Reach, reach_of
-from integrations.errors import Refused
+from integrations.egress import Egress
+from integrations.errors import Refused, Unavailable
 
 Answer: TypeAlias = Sequence[str] | OSError
 _NO_DEADLINE_S = 30.0
@@ -40,8 +41,8 @@ def deadline(at: float) -> Iterator[None]:
 class GuardedBackend(httpcore2.NetworkBackend):
     """Opens sockets for `httpcore2`, to allowed addresses only."""
 
-    def __init__(self, *, allow_private: bool) -> None:
-        self._allow_private = allow_private
+    def __init__(self, egress: Egress) -> None:
+        self._egress = egress
         self._sockets = httpcore2.SyncBackend()
 
     def connect_tcp(
@@ -58,8 +59,7 @@ class GuardedBackend(httpcore2.NetworkBackend):
         can be found or answers in time.
         """
         until = time.monotonic() + remaining(timeout, failure=httpcore2.ConnectTimeout)
-        addresses = resolve(host=host, port=port, timeout_s=until - time.monotonic())
-        check(host=host, addresses=addresses, allow_private=self._allow_private)
+        addresses = allowed(host=host, port=port, egress=self._egress, timeout_s=until - time.monotonic())
         failure: Exception = httpcore2.ConnectError(f"{host} has no address")
         for address in addresses:
             left = until - time.monotonic()
@@ -102,6 +102,26 @@ class DeadlineStream(httpcore2.NetworkStream):
     def get_extra_info(self, info: str) -> Any:  # Any: the signature of httpcore2
         """This will pass on what the socket knows about itself."""
         return self._stream.get_extra_info(info)
+
+
+def reachable(*, host: str, port: int, egress: Egress, timeout_s: float) -> Sequence[str]:
+    """This will give the addresses an adapter with sockets of its own may connect to, the best first.
+
+    The adapter must connect to one of exactly these and never to the name, which may have another address by then; it
+    checks certificates against the name. Raises Refused when it may not be reached, Unavailable when it is not found.
+    """
+    try:
+        return [str(address) for address in allowed(host=host, port=port, egress=egress, timeout_s=timeout_s)]
+    except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+        raise Unavailable(f"{host} was not reached: {error}", evidence={"host": host}) from error
+
+
+def allowed(*, host: str, port: int, egress: Egress, timeout_s: float) -> Sequence[Address]:
+    """This will resolve a host once and check its name and every address. Raises as `admit`, `resolve` and `check`."""
+    admit(host, egress=egress)
+    addresses = resolve(host=host, port=port, timeout_s=timeout_s)
+    check(host=host, addresses=addresses, egress=egress)
+    return addresses
 
 
 def resolve(*, host: str, port: int, timeout_s: float) -> Sequence[Address]:
@@ -158,11 +178,19 @@ def late(host: str) -> httpcore2.ConnectTimeout:
     return httpcore2.ConnectTimeout(f"the address of {host} was not found in time")
 
 
-def check(*, host: str, addresses: Iterable[Address], allow_private: bool) -> None:
-    """This will raise Refused unless every address may be reached."""
+def admit(host: str, *, egress: Egress) -> None:
+    """This will raise Refused for a name that no allowed host fits, before anybody is asked for its address."""
+    if not egress.may_allow(host):
+        raise _not_among(host, egress=egress)
+
+
+def check(*, host: str, addresses: Sequence[Address], egress: Egress) -> None:
+    """This will raise Refused unless the host and every address of it may be reached."""
+    if not egress.allows(host, addresses=addresses):
+        raise _not_among(host, egress=egress)
     for address in addresses:
         reach = reach_of(address)
-        if reach is Reach.PUBLIC or (reach is Reach.PRIVATE and allow_private):
+        if reach is Reach.PUBLIC or (reach is Reach.PRIVATE and egress.allow_private):
             continue
         remedy = (
             "no connection may reach it"
@@ -173,6 +201,13 @@ def check(*, host: str, addresses: Iterable[Address], allow_private: bool) -> No
             f"{host} is at {address}, which is not a public address: {remedy}",
             evidence={"host": host, "address": str(address), "reach": reach.name.lower()},
         )
+
+
+def _not_among(host: str, *, egress: Egress) -> Refused:
+    return Refused(
+        f"{host} is not among the allowed hosts of the connection: {', '.join(egress.allowed_hosts)}",
+        evidence={"host": host, "allowed_hosts": list(egress.allowed_hosts)},
+    )
 
 
 def remaining(timeout: float | None, *, failure: type[Exception]) -> float:

@@ -11,14 +11,16 @@ import httpcore2
 
 from integrations import guard
 from integrations.addresses import Address
+from integrations.egress import Egress
+from integrations.errors import Unavailable
 from integrations.guard import Answer, remaining
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
     """Opens sockets for `httpcore2`, to allowed addresses only."""
 
-    def __init__(self, *, allow_private: bool) -> None:
-        self._allow_private = allow_private
+    def __init__(self, egress: Egress) -> None:
+        self._egress = egress
         self._sockets = httpcore2.AnyIOBackend()
         self._resolver = Resolver()
 
@@ -36,8 +38,9 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         can be found or answers in time.
         """
         until = time.monotonic() + remaining(timeout, failure=httpcore2.ConnectTimeout)
-        addresses = await self._resolver.resolve(host=host, port=port, timeout_s=until - time.monotonic())
-        guard.check(host=host, addresses=addresses, allow_private=self._allow_private)
+        addresses = await self._resolver.allowed(
+            host=host, port=port, egress=self._egress, timeout_s=until - time.monotonic()
+        )
         failure: Exception = httpcore2.ConnectError(f"{host} has no address")
         for address in addresses:
             left = until - time.monotonic()
@@ -82,11 +85,27 @@ class DeadlineStream(httpcore2.AsyncNetworkStream):
         return self._stream.get_extra_info(info)
 
 
+async def reachable(*, host: str, port: int, egress: Egress, timeout_s: float) -> Sequence[str]:
+    """This will do what `guard.reachable` does, for an adapter with sockets of its own on an event loop."""
+    try:
+        found = await Resolver().allowed(host=host, port=port, egress=egress, timeout_s=timeout_s)
+    except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
+        raise Unavailable(f"{host} was not reached: {error}", evidence={"host": host}) from error
+    return [str(address) for address in found]
+
+
 class Resolver:
     """Asks for each name once at a time, whoever waits for it: a thousand calls to one host need one thread."""
 
     def __init__(self) -> None:
         self._asked: dict[str, asyncio.Future[Answer]] = {}
+
+    async def allowed(self, *, host: str, port: int, egress: Egress, timeout_s: float) -> Sequence[Address]:
+        """This will do what `guard.allowed` does, with its errors."""
+        guard.admit(host, egress=egress)
+        addresses = await self.resolve(host=host, port=port, timeout_s=timeout_s)
+        guard.check(host=host, addresses=addresses, egress=egress)
+        return addresses
 
     async def resolve(self, *, host: str, port: int, timeout_s: float) -> Sequence[Address]:
         """This will find the addresses of a host, as `guard.resolve` does and with its errors."""

@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 import httpcore2
 import httpx2
 
-from integrations import guard_async, http_exchange
-from integrations.http_exchange import KEEPALIVE_S, Outgoing, Reading, Response, judged
+from integrations import guard_async
+from integrations.http_exchange import KEEPALIVE_S, Outgoing, Reading, Response, Route, judged
 
 _MAX_IDLE = 100
 
@@ -19,7 +19,7 @@ async def send(outgoing: Outgoing) -> Response:
     """This will send one request and return the complete answer, whatever its status. Raises as `judged` does."""
     with judged(outgoing):
         limits = outgoing.limits
-        response = await _transport(allow_private=limits.allow_private).handle_async_request(outgoing.request())
+        response = await _transport(limits.route).handle_async_request(outgoing.request())
         try:
             reading = Reading(response, limit=limits.max_response_bytes)
             async for chunk in response.aiter_raw():
@@ -32,8 +32,8 @@ async def send(outgoing: Outgoing) -> Response:
 class GuardedTransport(httpx2.AsyncHTTPTransport):
     """The transport of httpx2 on a pool whose every socket passes the guard."""
 
-    def __init__(self, *, allow_private: bool) -> None:
-        context = http_exchange.ssl_context()
+    def __init__(self, route: Route) -> None:
+        context = route.ssl_context()
         super().__init__(verify=context)
         # httpx2 has no parameter for it; httpcore2 documents `network_backend`.
         self._pool = httpcore2.AsyncConnectionPool(
@@ -41,19 +41,19 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
             max_connections=None,
             max_keepalive_connections=_MAX_IDLE,
             keepalive_expiry=KEEPALIVE_S,
-            network_backend=guard_async.GuardedBackend(allow_private=allow_private),
+            network_backend=guard_async.GuardedBackend(route.egress),
         )
 
 
-_transports: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[bool, GuardedTransport]] = WeakKeyDictionary()
-"""The pools of each loop, by whether they may reach private addresses."""
+_transports: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[Route, GuardedTransport]] = WeakKeyDictionary()
+"""The pools of each loop, by route."""
 
 
-def _transport(*, allow_private: bool) -> GuardedTransport:
+def _transport(route: Route) -> GuardedTransport:
     pools = _transports.setdefault(asyncio.get_running_loop(), {})
-    transport = pools.get(allow_private)
+    transport = pools.get(route)
     if transport is None:
-        transport = pools[allow_private] = GuardedTransport(allow_private=allow_private)
+        transport = pools[route] = GuardedTransport(route)
     return transport
 
 

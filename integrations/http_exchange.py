@@ -14,6 +14,9 @@ from dataclasses import dataclass
 import httpx2
 
 from integrations import guard
+from integrations.client_tls import ClientTls
+from integrations.contract import ConnectionSettings
+from integrations.egress import Egress
 from integrations.errors import CallFailed, Refused, Unavailable, Unknown
 
 USER_AGENT = "automation-engine"
@@ -34,6 +37,38 @@ class Limits:
     read_timeout_s: float = 30.0
     max_response_bytes: int = 1_000_000
     allow_private: bool = False
+    allowed_hosts: tuple[str, ...] = ()
+    tls: ClientTls | None = None
+
+    @property
+    def route(self) -> "Route":
+        """This will say which sockets the call may use."""
+        return Route(Egress(allow_private=self.allow_private, allowed_hosts=self.allowed_hosts), self.tls)
+
+    @classmethod
+    def of(cls, connection: ConnectionSettings, *, timeout_s: float) -> "Limits":
+        """This will be what a call through a connection may use."""
+        return cls(
+            timeout_s=timeout_s,
+            connect_timeout_s=connection.connect_timeout_s,
+            read_timeout_s=connection.read_timeout_s,
+            max_response_bytes=connection.max_response_bytes,
+            allow_private=connection.allow_private,
+            allowed_hosts=connection.allowed_hosts,
+            tls=ClientTls.of(connection),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a call may lead, and as whom: those of equal routes may share sockets, others never."""
+
+    egress: Egress
+    tls: ClientTls | None = None
+
+    def ssl_context(self) -> ssl.SSLContext:
+        """This will give the TLS context of its sockets. Raises Refused when what the connection says makes none."""
+        return ssl_context() if self.tls is None else self.tls.context()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +132,7 @@ def judged(outgoing: Outgoing) -> Iterator[None]:
         raise Refused(f"{target} cannot be sent: a header holds what HTTP does not allow") from None
     except _NOT_SENT as error:
         raise Unavailable(f"{target} was not sent: {error}", evidence=_evidence(error)) from error
-    except (httpx2.TransportError, zlib.error) as error:
+    except (httpx2.TransportError, ssl.SSLError, zlib.error) as error:  # a peer may end TLS after the handshake
         late = f" within {limits.timeout_s:g} s" if time.monotonic() >= until else ""
         raise Unknown(
             f"{target} was sent and no complete answer came{late}: {str(error) or type(error).__name__}",

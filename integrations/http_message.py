@@ -51,6 +51,8 @@ def url(inputs: Mapping[str, object], *, base_url: str) -> str:
     given = inputs.get("url")
     if isinstance(given, str):
         target = _within(given, base_url=base_url)
+    elif base_url and not base_url.lower().startswith(("http://", "https://")):
+        raise Refused(f"the base URL of the connection must be http:// or https://, not {base_url}")
     elif base_url:
         target = f"{base_url.rstrip('/')}/{_plain_path(str(inputs['path'])).lstrip('/')}"
     else:

@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
-from integrations.errors import CallFailed, Refused, Throttled, Unavailable, Unknown
+from integrations.errors import CallFailed, Denied, Refused, Throttled, Unavailable, Unknown
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 _TOO_EARLY_OR_SLOW = frozenset({408, 425})
 _NEVER_SUPPORTED = frozenset({501, 505})
-_CONFLICT, _TOO_MANY, _SERVICE_UNAVAILABLE = 409, 429, 503
+_UNAUTHORIZED, _CONFLICT, _TOO_MANY, _SERVICE_UNAVAILABLE = 401, 409, 429, 503
 _LONGEST_WAIT_S = 7 * 24 * 3600.0
 _KEY_IN_USE = ("idempotency", "outstanding", "in progress", "in-progress")
 
@@ -75,6 +75,8 @@ def failure_for(answer: Answer, *, now: datetime) -> CallFailed:
         return Unavailable(f"{text}: an earlier attempt is still at work", retry_after_s=wait_s, evidence=evidence)
     if answer.status >= 500 and answer.status not in _NEVER_SUPPORTED:
         return unknown_or_unavailable(text, method=answer.method, evidence=evidence, repeatable=answer.sent_key)
+    if answer.status == _UNAUTHORIZED:
+        return Denied(text, evidence=evidence)
     return Refused(text, evidence=evidence)
 
 

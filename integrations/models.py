@@ -2,7 +2,13 @@
 
 from django.db import models
 
+from integrations.call_models import Call as Call
+from integrations.call_models import CallFile as CallFile
 from integrations.notification_models import Notification as Notification
+from integrations.secret_model import StoredSecret as StoredSecret
+
+_NO_OBJECT = models.Value({}, models.JSONField())
+_NO_LIST = models.Value([], models.JSONField())
 
 
 class Connection(models.Model):
@@ -10,13 +16,37 @@ class Connection(models.Model):
 
     id = models.BigAutoField(primary_key=True)
     name = models.SlugField(max_length=100, unique=True, help_text="What a step's `connection` says.")
+    kind = models.CharField(max_length=50, default="http", db_default="http", help_text="Which adapters use it.")
     base_url = models.CharField(
         "base URL",
         max_length=500,
+        default="",
+        blank=True,
         help_text="A step's `path` is added to it, such as https://api.example.com/v2",
+    )
+    options = models.JSONField(
+        default=dict, db_default=_NO_OBJECT, blank=True, help_text="What its kind wants to know besides. No secrets."
+    )
+    secrets = models.JSONField(
+        default=dict,
+        db_default=_NO_OBJECT,
+        blank=True,
+        help_text="Where its secrets are, by name, such as {'password': 'env:SHOP_PASSWORD'}",
+    )
+    environment = models.CharField(
+        max_length=10, default="live", db_default="live", help_text="live: it counts. test: it may be broken."
+    )
+    owner = models.CharField(
+        max_length=200, default="", db_default="", blank=True, help_text="Whom to ask: a team or a person."
     )
     allow_private = models.BooleanField(
         "allow private addresses", default=False, help_text="Addresses of this host and of private networks."
+    )
+    allowed_hosts = models.JSONField(
+        default=list,
+        db_default=_NO_LIST,
+        blank=True,
+        help_text="All that may be reached, such as ['api.example.com', '*.example.com', '10.1.0.0/16']; empty: any.",
     )
     auth_header = models.CharField(
         max_length=100, default="Authorization", help_text="The header that carries the secret."
@@ -51,6 +81,10 @@ class Connection(models.Model):
     )
     breaker_open_s = models.FloatField("breaker: open for (s)", default=30.0, help_text="Then it lets probes pass.")
     breaker_probes = models.PositiveIntegerField("breaker: probes", default=3, help_text="All must succeed.")
+    probed_at = models.DateTimeField("tested at", null=True, editable=False)
+    is_well = models.BooleanField("is well", null=True, editable=False, help_text="What the latest test found.")
+    probe_detail = models.CharField("found", max_length=500, default="", db_default="", editable=False)
+    probed_by = models.CharField("tested by", max_length=200, default="", db_default="", editable=False)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 

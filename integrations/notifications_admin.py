@@ -4,12 +4,14 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from unfold.decorators import display
 
+from audit.admin_pages import ListingAdmin, link_to
 from audit.events import Actor, ActorKind
 from integrations.models import Notification
-from integrations.notifications import outbox
+from integrations.notifications import addresses, outbox
 from integrations.notifications.contract import NotificationState
 
 _COLOURS: dict[str, str] = {
@@ -20,19 +22,19 @@ _COLOURS: dict[str, str] = {
 
 
 @admin.register(Notification)
-class NotificationAdmin(ModelAdmin):
+class NotificationAdmin(ListingAdmin):
     """The list, latest first; a dead one says why, and can be sent again."""
 
     list_display = ("subject", "status", "channel", "recipient", "attempts", "created_at", "sent_at", "error")
     fields = (
         "id",
-        "state",
+        "status",
         "channel",
         "recipient",
         "subject",
-        "text",
+        "message",
         "data",
-        "about",
+        "run",
         "key",
         "attempts",
         "due_at",
@@ -47,7 +49,6 @@ class NotificationAdmin(ModelAdmin):
     search_help_text = "The exact id of a run"
     ordering = ("-created_at", "id")
     sortable_by = ()
-    show_full_result_count = False
     list_per_page = 50
     actions = ("send_again",)
 
@@ -55,6 +56,16 @@ class NotificationAdmin(ModelAdmin):
     def status(self, row: Notification) -> str:
         """This will show the state as a badge."""
         return row.state
+
+    @admin.display(description="Text")
+    def message(self, row: Notification) -> SafeString:
+        """This will show the text as it is sent, with the addresses of pages written out and no signed one."""
+        return format_html('<span class="ae-message">{}</span>', addresses.shown(row.text))
+
+    @admin.display(description="Run")
+    def run(self, row: Notification) -> SafeString | str:
+        """This will lead to the run it speaks of."""
+        return link_to("workflows_run", row.about, row.about) if row.about else "-"
 
     @admin.action(description="Send again what was given up", permissions=("send",))
     def send_again(self, request: HttpRequest, queryset: QuerySet[Notification]) -> None:

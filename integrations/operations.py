@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
+from uuid import UUID
 
 import structlog
 from django.db import transaction
@@ -13,10 +15,15 @@ from django.db import transaction
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
 from audit.redaction import redacted, redacted_text
-from integrations import connections, gate, http_async, queries, registry
+from integrations import connections, gate, http_async, kinds, masking, probes, queries, registry, renewal
+from integrations.calls import recording
+from integrations.calls import store as ledger
+from integrations.calls.course import Attempt
+from integrations.calls.settling import Finding as Finding
+from integrations.calls.settling import settle_call as settle_call
 from integrations.connections import ConnectionSpec
-from integrations.contract import Adapter, AsyncAdapter, CallContext, ConnectionSettings
-from integrations.errors import CallFailed, Refused, Unknown, UnknownAdapter, UnknownConnection
+from integrations.contract import Adapter, AsyncAdapter, CallContext, ConnectionSettings, FilesApart
+from integrations.errors import CallFailed, Denied, Refused, Unknown, UnknownAdapter, UnknownConnection
 from integrations.models import Connection
 
 _log: structlog.stdlib.BoundLogger = structlog.get_logger(__name__)
@@ -31,11 +38,15 @@ def call(*, uses: str, inputs: Mapping[str, object], connection: str | None, con
     with _reported(uses=uses, connection=connection, context=context):
         inputs, rate_key = _without_rate_key(inputs)
         adapter, settings = _prepared(uses=uses, inputs=inputs, connection=connection)
-        with (
-            _passing(settings, context=context, rate_key=rate_key),
-            _foreseen(adapter, uses=uses, inputs=inputs, settings=settings),
-        ):
-            return adapter.call(inputs=inputs, connection=settings, context=context)
+        began = time.monotonic()
+        with _passing(settings, context=context, rate_key=rate_key):
+            try:
+                return _attempt(adapter, uses=uses, inputs=inputs, settings=settings, context=context)
+            except Denied:
+                again = renewal.renewed(settings, context=context, began=began)
+                if again is None:
+                    raise
+            return _attempt(adapter, uses=uses, inputs=inputs, settings=again.settings, context=again.context)
 
 
 def can_wait(uses: str) -> bool:
@@ -56,9 +67,15 @@ async def acall(*, uses: str, inputs: Mapping[str, object], connection: str | No
             adapter, settings = await asyncio.to_thread(_prepared, uses=uses, inputs=inputs, connection=connection)
         if not isinstance(adapter, AsyncAdapter):
             raise Refused(f"the adapter {uses} cannot wait on an event loop: it has no `acall`")
+        began = time.monotonic()
         async with _apassing(settings, context=context, rate_key=rate_key):
-            with _foreseen(adapter, uses=uses, inputs=inputs, settings=settings):
-                return await adapter.acall(inputs=inputs, connection=settings, context=context)
+            try:
+                return await _aattempt(adapter, uses=uses, inputs=inputs, settings=settings, context=context)
+            except Denied:
+                again = await asyncio.to_thread(renewal.renewed, settings, context=context, began=began)
+                if again is None:
+                    raise
+            return await _aattempt(adapter, uses=uses, inputs=inputs, settings=again.settings, context=again.context)
 
 
 async def hang_up() -> None:
@@ -67,11 +84,25 @@ async def hang_up() -> None:
 
 
 def is_repeatable(*, uses: str, inputs: Mapping[str, object]) -> bool:
-    """This will tell whether an attempt whose outcome nobody knows (its worker died) may be made again.
+    """This will tell whether another attempt may follow one whose outcome nobody knows.
 
-    Raises UnknownAdapter.
+    It may where the peer takes both for the same, and where what has happened is looked up first. Raises
+    UnknownAdapter.
     """
-    return registry.get_adapter(uses).is_repeatable(inputs=inputs)
+    return recording.ability_of(registry.get_adapter(uses), inputs=inputs).may_follow
+
+
+def may_follow_loss(*, uses: str, inputs: Mapping[str, object], run_id: UUID, key: str) -> bool:
+    """This will tell whether another attempt may be begun behind one whose worker died.
+
+    It may where the ledger knows what came of it, where the peer takes both for the same, and where what has happened
+    can be looked up. Raises UnknownAdapter.
+    """
+    ability = recording.ability_of(registry.get_adapter(uses), inputs=inputs)
+    if ability.is_safe or ability.can_repeat:
+        return True
+    known = ledger.find(run_id=run_id, key=UUID(key))
+    return known is not None and (known.happened is not None or ability.can_look_up)
 
 
 def save_connection(*, spec: ConnectionSpec, actor: Actor, now: datetime, correlation_id: str) -> bool:
@@ -80,7 +111,7 @@ def save_connection(*, spec: ConnectionSpec, actor: Actor, now: datetime, correl
     Saying the same twice changes and audits nothing the second time. Raises WrongConnection.
     """
     connections.check(spec)
-    wanted = asdict(spec)
+    wanted = {**asdict(spec), "allowed_hosts": tuple(spec.allowed_hosts)}
     with transaction.atomic():
         row, is_new = Connection.objects.select_for_update().get_or_create(
             name=spec.name, defaults={**wanted, "created_at": now, "updated_at": now}
@@ -90,10 +121,45 @@ def save_connection(*, spec: ConnectionSpec, actor: Actor, now: datetime, correl
         if not changed:
             return False
         if not is_new:
-            Connection.objects.filter(pk=row.pk).update(**changed, updated_at=now)
+            Connection.objects.filter(pk=row.pk).update(**changed, updated_at=now, **probes.NOT_PROBED)
         audit.record(_changed(before, changed, name=spec.name, actor=actor, now=now, correlation_id=correlation_id))
         transaction.on_commit(queries.forget_connections)
     return True
+
+
+def _attempt(
+    adapter: Adapter,
+    *,
+    uses: str,
+    inputs: Mapping[str, object],
+    settings: ConnectionSettings | None,
+    context: CallContext,
+) -> object:
+    """Calls of steps are written down; others are made as they are."""
+    foreseen = partial(_foreseen, adapter, uses=uses, inputs=inputs, settings=settings)
+    recorded = _recorded(adapter, inputs=inputs, settings=settings, context=context)
+    if recorded is not None:
+        return recording.call(recorded, adapter=adapter, foreseen=foreseen)
+    with foreseen():
+        output = adapter.call(inputs=inputs, connection=settings, context=context)
+        return masking.output(output, settings=settings)
+
+
+async def _aattempt(
+    adapter: AsyncAdapter,
+    *,
+    uses: str,
+    inputs: Mapping[str, object],
+    settings: ConnectionSettings | None,
+    context: CallContext,
+) -> object:
+    foreseen = partial(_foreseen, adapter, uses=uses, inputs=inputs, settings=settings)
+    recorded = _recorded(adapter, inputs=inputs, settings=settings, context=context)
+    if recorded is not None:
+        return await recording.acall(recorded, adapter=adapter, foreseen=foreseen)
+    with foreseen():
+        output = await adapter.acall(inputs=inputs, connection=settings, context=context)
+        return masking.output(output, settings=settings)
 
 
 @contextmanager
@@ -134,6 +200,23 @@ async def _apassing(settings: ConnectionSettings | None, *, context: CallContext
         await asyncio.to_thread(gate.leave, permit, outcome=outcome, seconds=time.monotonic() - began)
 
 
+def _recorded(
+    adapter: Adapter, *, inputs: Mapping[str, object], settings: ConnectionSettings | None, context: CallContext
+) -> Attempt | None:
+    """The attempt as the ledger takes it; None where no step of a run makes the call."""
+    if context.origin is None:
+        return None
+    return Attempt(
+        uses=adapter.name,
+        inputs=inputs,
+        connection=settings,
+        context=context,
+        origin=context.origin,
+        ability=recording.ability_of(adapter, inputs=inputs, connection=settings),
+        keeps_files_apart=isinstance(adapter, FilesApart) and adapter.keeps_files_apart,
+    )
+
+
 def _is_gated(settings: ConnectionSettings) -> bool:
     return settings.rate is not None or settings.breaker is not None
 
@@ -162,7 +245,8 @@ def _foreseen(
     """What an adapter did not foresee may have happened."""
     try:
         yield
-    except CallFailed:
+    except CallFailed as failed:
+        masking.failure(failed, settings=settings)
         raise
     except Exception as error:
         secrets = settings.secrets if settings is not None else ()
@@ -183,6 +267,7 @@ def _prepared(
         settings = None if connection is None else queries.connection_settings(connection)
     except (UnknownAdapter, UnknownConnection) as error:
         raise Refused(str(error)) from error
+    _refuse_another_kind(adapter, settings=settings)
     validator = registry.validator(uses)
     if not validator.is_valid(inputs):
         problems = [
@@ -195,6 +280,12 @@ def _prepared(
             evidence={"problems": problems},
         )
     return adapter, settings
+
+
+def _refuse_another_kind(adapter: Adapter, *, settings: ConnectionSettings | None) -> None:
+    wanted = kinds.by_use().get(adapter.name)
+    if settings is not None and wanted is not None and wanted != settings.kind:
+        raise Refused(kinds.mismatch(uses=adapter.name, wanted=wanted, connection=settings.name, kind=settings.kind))
 
 
 def _report(failure: CallFailed, *, uses: str, connection: str | None, context: CallContext, started_at: float) -> None:
@@ -237,12 +328,23 @@ def _changed(
         correlation_id=correlation_id,
         at=now,
         payload={
-            "before": {field: _plain(before[field]) for field in after if field in before},
-            "after": {field: _plain(value) for field, value in after.items()},
+            "before": {field: _told(field, before[field]) for field in after if field in before},
+            "after": {field: _told(field, value) for field, value in after.items()},
         },
     )
 
 
+def _told(field: str, value: object) -> object:
+    """This will write a value as the audit takes it: no secrets, but where they are."""
+    if field == "secrets" and isinstance(value, Mapping):
+        return [f"{name}: {reference}" for name, reference in sorted(value.items())]
+    return _plain(redacted(value))
+
+
 def _plain(value: object) -> object:
-    """This will write a value as the audit takes it: no floating-point numbers, no secrets."""
-    return f"{value:g}" if isinstance(value, float) else redacted(value)
+    """The audit takes no floating-point numbers."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return f"{value:g}" if isinstance(value, float) else value

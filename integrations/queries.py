@@ -1,16 +1,17 @@
-"""Readings of connections; a row may be a few seconds old, a secret never is."""
+"""Readings of connections; a row may be a few seconds old, a secret as old as its lease."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 
 from django.db.models import QuerySet
 
-from integrations import credentials, gate
+from integrations import credentials, gate, oauth2, secret_users, token_keeping
 from integrations.breaker import BreakerState
 from integrations.connections import ConnectionSpec
 from integrations.contract import ConnectionSettings
-from integrations.errors import UnknownConnection
-from integrations.models import Connection, Notification
+from integrations.errors import Denied, UnknownConnection, UnknownSecret
+from integrations.models import Connection, Notification, StoredSecret
 from integrations.notifications.contract import NotificationState
 
 FRESH_S = 5.0
@@ -22,36 +23,81 @@ _read: dict[str, tuple[float, ConnectionSpec]] = {}
 
 
 def connection_settings(name: str) -> ConnectionSettings:
-    """This will say how to reach a connection, its secret resolved now.
+    """This will say how to reach a connection, its secrets resolved.
 
-    A change made by another process is seen after at most `FRESH_S` seconds. Raises UnknownConnection, and
-    Refused when the secret is not where the connection says.
+    A change made by another process is seen after at most `FRESH_S` seconds, another secret after SECRET_LEASE_S.
+    Raises UnknownConnection, Refused when a secret is not there, Unavailable when its store is away.
     """
     until, spec = _read.get(name, (0.0, None))
     if spec is None or until < time.monotonic():
         spec = get_connection(name)
         _read[name] = (time.monotonic() + FRESH_S, spec)
-    return _resolved(spec)
+    return _authorized(spec)
 
 
 def is_fresh(name: str) -> bool:
-    """This will tell whether `connection_settings` needs no look into the database, now and a moment from now."""
-    until, _ = _read.get(name, (0.0, None))
-    return until > time.monotonic() + _MOMENT_S
+    """This will tell whether `connection_settings` asks neither database nor store, now and a moment from now."""
+    until, spec = _read.get(name, (0.0, None))
+    if spec is None or until <= time.monotonic() + _MOMENT_S:
+        return False
+    if "oauth2" in spec.options and not oauth2.is_at_hand(name):
+        return False
+    return all(credentials.is_at_hand(reference) for reference in spec.references)
 
 
 def get_connection(name: str) -> ConnectionSpec:
     """This will read a connection. Raises UnknownConnection."""
-    spec = find_connection(name)
-    if spec is None:
+    return spec_of(get_row(name))
+
+
+def get_row(name: str) -> Connection:
+    """This will read a connection with what is known of it besides. Raises UnknownConnection."""
+    row = Connection.objects.filter(name=name).first()
+    if row is None:
         raise UnknownConnection(f"there is no connection {name!r}: add it under Integrations, or mend the name")
-    return spec
+    return row
 
 
 def find_connection(name: str) -> ConnectionSpec | None:
     """This will read a connection, None when there is none of that name."""
     row = Connection.objects.filter(name=name).first()
     return None if row is None else spec_of(row)
+
+
+def connections(*, kind: str = "", environment: str = "") -> QuerySet[Connection]:
+    """This will give connections by name: all, those of one kind, those of one environment."""
+    found = Connection.objects.order_by("name")
+    found = found.filter(kind=kind) if kind else found
+    return found.filter(environment=environment) if environment else found
+
+
+def kinds_of(names: Collection[str]) -> Mapping[str, str]:
+    """This will give the kind of each of these connections that is there."""
+    return dict(Connection.objects.filter(name__in=names).order_by().values_list("name", "kind"))
+
+
+def secrets() -> QuerySet[StoredSecret]:
+    """This will give the stored secrets by name."""
+    return StoredSecret.objects.order_by("name")
+
+
+def get_secret(name: str) -> StoredSecret:
+    """This will read a stored secret, sealed. Raises UnknownSecret."""
+    row = secrets().filter(name=name).first()
+    if row is None:
+        raise UnknownSecret(f"there is no stored secret {name!r}: `automation secrets set {name}` makes it")
+    return row
+
+
+def users_of_secret(name: str) -> list[str]:
+    """This will name whatever refers to a stored secret."""
+    return users_of_secrets([name])[name]
+
+
+def users_of_secrets(names: Sequence[str]) -> Mapping[str, list[str]]:
+    """This will name whatever refers to each of some stored secrets."""
+    found = secret_users.users_of(*(f"db:{name}" for name in names))
+    return {name: found[f"db:{name}"] for name in names}
 
 
 def notifications(*, state: str = "", about: str = "") -> QuerySet[Notification]:
@@ -72,6 +118,12 @@ def breakers_open() -> Sequence[str]:
     return [name for name in names if gate.state_of(name) is not BreakerState.CLOSED]
 
 
+def connections_unwell() -> Mapping[str, str]:
+    """This will give the connections whose latest test found something wrong, with what it found."""
+    found = Connection.objects.filter(is_well=False).order_by("name")
+    return dict(found.values_list("name", "probe_detail")[:_COUNTED])
+
+
 def forget_connections() -> None:
     """This will let the next call read its connection again."""
     _read.clear()
@@ -81,8 +133,14 @@ def spec_of(row: Connection) -> ConnectionSpec:
     """This will turn a row into what a person wrote."""
     return ConnectionSpec(
         name=row.name,
+        kind=row.kind,
         base_url=row.base_url,
+        options=row.options,
+        secrets=row.secrets,
+        environment=row.environment,
+        owner=row.owner,
         allow_private=row.allow_private,
+        allowed_hosts=tuple(row.allowed_hosts),
         auth_header=row.auth_header,
         auth_scheme=row.auth_scheme,
         secret_reference=row.secret_reference,
@@ -103,19 +161,41 @@ def spec_of(row: Connection) -> ConnectionSpec:
     )
 
 
+def _authorized(spec: ConnectionSpec) -> ConnectionSettings:
+    """Where tokens are asked for with secrets that are not taken, the stores are asked once for others."""
+    settings = _resolved(spec)
+    if not oauth2.is_wanted(settings):
+        return settings
+    keep = partial(token_keeping.keep, spec.secrets.get("refresh_token", ""))
+    try:
+        return oauth2.authorized(settings, keep=keep)
+    except Denied:
+        credentials.hint(spec.references)
+        again = _resolved(spec)
+        if again.secret_values == settings.secret_values:
+            raise
+        return oauth2.authorized(again, keep=keep)
+
+
 def _resolved(spec: ConnectionSpec) -> ConnectionSettings:
     headers = dict(spec.headers)
-    secrets: tuple[str, ...] = ()
+    values = {name: credentials.reveal(where, connection=spec.name) for name, where in spec.secrets.items()}
+    secrets = list(values.values())
     if spec.secret_reference:
         secret = credentials.resolve(spec.secret_reference, connection=spec.name)
         headers[spec.auth_header] = f"{spec.auth_scheme} {secret}" if spec.auth_scheme else secret
-        secrets = (secret,)
+        secrets.append(secret)
     return ConnectionSettings(
         name=spec.name,
+        kind=spec.kind,
         base_url=spec.base_url,
+        environment=spec.environment,
+        options=spec.options,
         allow_private=spec.allow_private,
+        allowed_hosts=tuple(spec.allowed_hosts),
         headers=headers,
-        secrets=secrets,
+        secret_values=values,
+        secrets=tuple(shape for secret in secrets for shape in credentials.shapes(secret)),
         connect_timeout_s=spec.connect_timeout_s,
         read_timeout_s=spec.read_timeout_s,
         max_response_bytes=spec.max_response_bytes,

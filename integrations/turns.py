@@ -39,8 +39,7 @@ def _ask_postgres(key: str, *, rate: Rate, caller: str) -> float:
     """The same rule without a burst, in a row that is locked for the length of one statement."""
     even = Rate(limit=rate.limit, period_s=rate.period_s)
     with transaction.atomic():
-        RateBucket.objects.bulk_create([RateBucket(key=key)], ignore_conflicts=True)
-        row = RateBucket.objects.select_for_update().get(key=key)
+        row, _is_new = RateBucket.objects.select_for_update().get_or_create(key=key)
         now = time.time_ns() // 1000
         bucket = Bucket(due_at=row.due_at, free_at=row.free_at, places=row.places)
         if _is_drained("postgres", key):

@@ -2,7 +2,7 @@
 
 from django.apps import AppConfig
 
-from retention import classes, trail
+from retention import classes, foreign, trail
 
 
 class RetentionConfig(AppConfig):
@@ -13,5 +13,8 @@ class RetentionConfig(AppConfig):
     verbose_name = "Retention"
 
     def ready(self) -> None:
-        """This will make the audit trail known as a class of data."""
+        """This will make the audit trail known as a class of data, and the tables of Django."""
         classes.register(trail.AUDIT)
+        classes.register_swept(foreign.SESSIONS, foreign.ADMIN_LOG)
+        for stay, tables in foreign.BY_STAY.items():
+            classes.register_lasting(stay, *tables)

@@ -1,15 +1,20 @@
-"""The classes of data that history consists of, each with its tables and its rule; it never reads or changes a row.
+"""What becomes of the rows of every table, each with its rule; it never reads or changes a row.
 
-An app with divided tables registers its class when it is ready. SQL in a class may use `%(runs)s`, `%(workflows)s` and
-`%(correlations)s`, the values of active holds, and `%(begin)s` and `%(end)s`, the bounds of keys of a month.
+An app says of each of its tables how its rows end: they go with their month (`DataClass`), in batches (`Swept`), or
+they stay while they stand for something (`Lasting`). `tests/integration/test_every_table_has_an_end.py` knows of no
+fourth way. SQL may use `%(runs)s`, `%(workflows)s` and `%(correlations)s`, the values of active holds; that of a month
+`%(begin)s` and `%(end)s`, the bounds of its keys; that of a batch `%(limit)s`, the instant before which rows are old.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from retention.core.months import KeyKind
 
 _registered: dict[str, "DataClass"] = {}
+_swept: dict[str, "Swept"] = {}
+_lasting: dict[str, "Lasting"] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,43 @@ class DataClass:
         return self.tables[0]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Swept:
+    """A table whose old rows go in batches, since months of it would not pay; `why` says so.
+
+    `over` holds for a row, called `it`, that may go: old, ended, and not held. `also` names tables with a column: their
+    rows go with the row whose `key` that is. `is_alone`: nobody writes into it meanwhile, because who does so looks
+    first whether the row is there. `months` None: `over` says itself what is old.
+    """
+
+    table: str
+    over: str
+    why: str
+    months: Callable[[], int] | None
+    key: str = "id"
+    also: Sequence[tuple[str, str]] = ()
+    is_alone: bool = False
+
+
+class Stay(StrEnum):
+    """Why rows of a table need no end of their own."""
+
+    DECLARED = "declared"
+    """People or releases write them: they grow with what there is, not with what happens."""
+    UNDER_WAY = "under way"
+    """A row stands for something under way; who ends that deletes it."""
+    EVIDENCE = "evidence"
+    """Who was allowed what, and why: kept for ever, and written by people only."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lasting:
+    """A table whose rows stay as long as what they stand for."""
+
+    table: str
+    stay: Stay
+
+
 def register(data: DataClass) -> None:
     """This will add a class; the same name again replaces it."""
     _registered[data.name] = data
@@ -54,3 +96,23 @@ def register(data: DataClass) -> None:
 def registered() -> Sequence[DataClass]:
     """This will give all classes in the order of their names."""
     return [_registered[name] for name in sorted(_registered)]
+
+
+def register_swept(*tables: Swept) -> None:
+    """This will add tables whose rows go in batches, in the order in which they are swept."""
+    _swept.update({one.table: one for one in tables})
+
+
+def register_lasting(stay: Stay, *tables: str) -> None:
+    """This will add tables whose rows stay."""
+    _lasting.update({table: Lasting(table=table, stay=stay) for table in tables})
+
+
+def swept() -> Sequence[Swept]:
+    """This will give all tables that are swept, in the order in which they were registered."""
+    return list(_swept.values())
+
+
+def lasting() -> Sequence[Lasting]:
+    """This will give all tables whose rows stay, by name."""
+    return [_lasting[table] for table in sorted(_lasting)]

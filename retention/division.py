@@ -58,9 +58,9 @@ def _swap(table: str, *, key: str, primary_key: Sequence[str], bound: str) -> No
     earlier, promise = f"{table}_earlier", f"{table}_is_earlier"
     ddl.execute(f"set local lock_timeout = '{_LOCK_TIMEOUT}'")
     ddl.execute("lock table {} in access exclusive mode", table)
-    indexes = _indexes(table)
+    indexes, constraints = _indexes(table), _constraints(table)
     ddl.execute("alter table {} rename to {}", table, earlier)
-    for name, _definition, _is_primary in indexes:
+    for name, _definition, _is_constraint in indexes:
         ddl.execute("alter index {} rename to {}", name, f"{name}_earlier")
     copied = "including defaults including constraints including generated including storage including comments"
     ddl.execute(f"create table {{}} (like {{}} {copied}) partition by range ({{}})", table, earlier, key)
@@ -69,8 +69,10 @@ def _swap(table: str, *, key: str, primary_key: Sequence[str], bound: str) -> No
     if primary_key:
         columns = ", ".join(primary_key)
         ddl.execute(f"alter table {{}} add constraint {{}} primary key ({columns})", table, f"{table}_pkey")
-    for name, definition, is_primary in indexes:
-        if not is_primary:
+    for name, definition in constraints:
+        ddl.execute(f"alter table {{}} add constraint {{}} {definition}", table, name)
+    for name, definition, is_constraint in indexes:
+        if not is_constraint:
             ddl.execute(f"create index {{}} on {{}} {_rest_of(definition)}", name, table)
     for definition in partitions.statement_triggers(earlier):
         ddl.execute(definition.replace(f".{earlier} ", f".{table} "))
@@ -82,14 +84,26 @@ def _swap(table: str, *, key: str, primary_key: Sequence[str], bound: str) -> No
 
 
 def _indexes(table: str) -> Sequence[tuple[str, str, bool]]:
-    """Name, definition, and whether it is the primary key's."""
+    """Name, definition, and whether it belongs to the primary key or to a unique constraint."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "select relname, pg_get_indexdef(indexrelid), indisprimary"
+            "select relname, pg_get_indexdef(indexrelid),"
+            " exists (select from pg_constraint where conindid = indexrelid and contype in ('p', 'u'))"
             " from pg_index join pg_class on pg_class.oid = indexrelid where indrelid = to_regclass(%s)",
             [table],
         )
-        return [(name, definition, is_primary) for name, definition, is_primary in cursor.fetchall()]
+        return [(name, definition, is_constraint) for name, definition, is_constraint in cursor.fetchall()]
+
+
+def _constraints(table: str) -> Sequence[tuple[str, str]]:
+    """What is unique, which must hold the key of the division, and what refers to other tables: name and definition."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "select conname, pg_get_constraintdef(oid) from pg_constraint"
+            " where conrelid = to_regclass(%s) and contype in ('u', 'f') order by conname",
+            [table],
+        )
+        return [(name, definition) for name, definition in cursor.fetchall()]
 
 
 def _rest_of(definition: str) -> str:

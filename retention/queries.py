@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 
 from retention import partitions
-from retention.classes import DataClass, Divided, registered
+from retention.classes import DataClass, Divided, Swept, registered, swept
 from retention.core import policy
 from retention.core.months import Month, lower_bound, lowest
 from retention.core.policy import Facts, Verdict
@@ -100,16 +100,41 @@ def facts_of(span: Span, *, now: datetime) -> Facts:
 
 def parameters_of(span: Span, *, now: datetime) -> Mapping[str, Any]:  # Any: texts and lists of them, as SQL takes them
     """This will give what the SQL of a class may refer to."""
+    kind = span.data.kind
+    return {
+        **_held(now=now),
+        "begin": lowest(kind) if span.begins_at is None else lower_bound(span.begins_at, kind=kind),
+        "end": lower_bound(span.ends_at, kind=kind),
+    }
+
+
+def parameters_of_rows(one: Swept, *, now: datetime) -> Mapping[str, Any] | None:  # Any: as `parameters_of`
+    """This will give what the SQL of a table that is swept may refer to; None: its rows are kept for ever."""
+    if one.months is None:
+        return {**_held(now=now), "limit": now}
+    limit = policy.expires_before(now=now, months=one.months())
+    return None if limit is None else {**_held(now=now), "limit": limit}
+
+
+def old_rows(*, now: datetime) -> Mapping[str, int]:
+    """This will count the rows whose time has come, table by table, of the tables that are swept."""
+    counts = {}
+    for one in swept():
+        parameters = parameters_of_rows(one, now=now)
+        query = f"select count(*) from {one.table} as it where {one.over}"  # noqa: S608  our own text
+        counts[one.table] = 0 if parameters is None else _number(query, parameters)
+    return counts
+
+
+def _held(*, now: datetime) -> Mapping[str, list[str]]:
+    """What active holds name, as the SQL of classes refers to it."""
     values: dict[str, list[str]] = {scope: [] for scope in Scope}
     for scope, value in active_holds(now=now).values_list("scope", "value"):
         values[scope].append(value)
-    kind = span.data.kind
     return {
         "runs": values[Scope.RUN],
         "workflows": values[Scope.WORKFLOW],
         "correlations": values[Scope.CORRELATION],
-        "begin": lowest(kind) if span.begins_at is None else lower_bound(span.begins_at, kind=kind),
-        "end": lower_bound(span.ends_at, kind=kind),
     }
 
 

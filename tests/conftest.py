@@ -17,6 +17,7 @@ from pytest_django import DjangoDbBlocker
 from config.servers.guard import Guard
 from tests.support import database as session_database
 from tests.support import environment
+from tests.support.peers.contract import Services
 from tests.support.processes import Processes
 from tests.support.servers import RemoteServers
 
@@ -56,6 +57,14 @@ def guard() -> Iterator[Guard]:
     guard = Guard()
     yield guard
     guard.close()
+
+
+@pytest.fixture(scope="session")
+def services(database: None, guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """This will be what the peers of the adapters share; each is started when it is wanted first."""
+    services = Services(directory=tmp_path_factory.mktemp("peers"), guard=guard)
+    yield services
+    services.end()
 
 
 @pytest.fixture

@@ -1,9 +1,9 @@
-"""`make test`: all tests in two halves beside each other, each on private servers of its own.
+"""`make test`: all tests in groups beside each other, each on private servers of its own.
 
     python -m tests.run [PYTEST ARGUMENT...]
 
-One half starts real processes and mostly waits for them; the other keeps a processor busy. With a path among the
-arguments there is one half only. The exit code is 0 when every half passed.
+Some start real processes and mostly wait for them; the others keep a processor busy. With a path among the arguments
+there is one group only. The exit code is 0 when every group passed.
 """
 
 import signal
@@ -15,16 +15,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
-_SCENARIOS = "tests/scenarios"
-_HALVES: Mapping[str, Sequence[str]] = {
-    "scenarios": (_SCENARIOS,),
-    "engine": ("tests", f"--ignore={_SCENARIOS}"),
+_GROUPS: Mapping[str, Sequence[str]] = {
+    "engine": ("tests",),
+    "scenarios": ("tests/scenarios",),
+    "platforms": (
+        "tests/scenarios/test_chaos.py",
+        "tests/integration/test_example_demo.py",
+        "tests/integration/test_platform_supervisor.py",
+        "tests/integration/adapters",
+        "tests/docs",
+    ),
 }
+"""What stands in a group below is left out of those above it."""
 _IS_READY = "private services ready"
 _READY_LIMIT_S = 60.0
 
 
-class Half:
+class Group:
     """One pytest with its servers. Its lines come out as they are written, with its name in front."""
 
     def __init__(self, name: str, *, arguments: Sequence[str]) -> None:
@@ -38,7 +45,7 @@ class Half:
         self._reader.start()
 
     def wait_until_ready(self) -> None:
-        """This will wait for its servers, so that the next half looks for free ports when these are taken."""
+        """This will wait for its servers, so that the next group looks for free ports when these are taken."""
         stop_at = time.monotonic() + _READY_LIMIT_S
         while self._process.poll() is None and time.monotonic() < stop_at and not self._is_ready.wait(0.1):
             pass
@@ -68,21 +75,28 @@ class Half:
 def main(arguments: Sequence[str]) -> int:
     """This will run what is asked for and give the exit code."""
     has_path = any(Path(argument.split("::")[0]).exists() for argument in arguments)
-    wanted: Mapping[str, Sequence[str]] = {"tests": ()} if has_path else _HALVES
-    halves: dict[str, Half] = {}
+    wanted: Mapping[str, Sequence[str]] = {"tests": ()} if has_path else _divided()
+    groups: dict[str, Group] = {}
 
     def pass_on(_number: int, _frame: FrameType | None) -> None:
-        for half in halves.values():
-            half.ask_to_end()
+        for group in groups.values():
+            group.ask_to_end()
 
     signal.signal(signal.SIGTERM, pass_on)
     for name, paths in wanted.items():
-        halves[name] = Half(name, arguments=[*paths, *arguments])
-        halves[name].wait_until_ready()
-    codes = {name: half.end() for name, half in halves.items()}
+        groups[name] = Group(name, arguments=[*paths, *arguments])
+        groups[name].wait_until_ready()
+    codes = {name: group.end() for name, group in groups.items()}
     for name, code in codes.items():
         print(f"{name:<9} : {'passed' if code == 0 else f'FAILED (exit code {code})'}")
     return max(codes.values())
+
+
+def _divided() -> Mapping[str, Sequence[str]]:
+    """Each group with its paths, and without those of the groups below it."""
+    names = list(_GROUPS)
+    below = {name: [path for other in names[at + 1 :] for path in _GROUPS[other]] for at, name in enumerate(names)}
+    return {name: [*_GROUPS[name], *(f"--ignore={path}" for path in below[name])] for name in names}
 
 
 if __name__ == "__main__":

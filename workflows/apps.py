@@ -3,8 +3,9 @@
 from django.apps import AppConfig
 
 from retention import classes
-from workflows import history, registry
+from workflows import history, leftovers, registry
 from workflows.core import subworkflow
+from workflows.core.asking import ASKING
 
 
 class WorkflowsConfig(AppConfig):
@@ -16,14 +17,19 @@ class WorkflowsConfig(AppConfig):
     def ready(self) -> None:
         """This will load the `workflows` module of every installed app, so that its functions are known.
 
-        Runs and events become known as classes of data that retention looks after, and what steps that wait leave
-        behind.
+        Runs, calls and events become known as classes of data that retention looks after, and what steps that wait
+        leave behind.
         """
         from workflows.operations import asking, child_ends, event_waits, subjects  # noqa: PLC0415  models come first
 
         registry.discover()
-        subjects.register("approval", asking.withdraw)
+        for uses in ASKING:
+            subjects.register(uses, asking.withdraw)
         classes.register(history.RUNS)
         classes.register(history.EVENTS)
+        classes.register(history.CALLS)
+        classes.register_swept(*leftovers.SWEPT)
+        for stay, tables in leftovers.BY_STAY.items():
+            classes.register_lasting(stay, *tables)
         subjects.register(subworkflow.USES, child_ends.close)
         subjects.register("wait", event_waits.close)

@@ -6,7 +6,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 from workflows.core.definition import JsonObject
 from workflows.flow_options import Length
 
-__all__ = ["Approval", "Escalation"]
+__all__ = ["Approval", "Escalation", "Notify", "Task"]
 
 Value: TypeAlias = Any  # Any: JSON in which any value may be a Ref
 
@@ -19,6 +19,18 @@ class Escalation(TypedDict, total=False):
     groups: Value
 
 
+class _Notify(TypedDict):
+    channel: str
+
+
+class Notify(_Notify, total=False):
+    """Who is told, by which channel; without a `recipient` everybody who may answer."""
+
+    recipient: Value
+    on: Sequence[Literal["opened", "reminded", "escalated", "delegated", "overdue", "expired", "decided"]]
+    link: bool
+
+
 class _Asking(TypedDict, total=False):
     users: Value
     groups: Value
@@ -26,8 +38,11 @@ class _Asking(TypedDict, total=False):
     description: Value
     show: Value
     form: JsonObject
+    delegation: bool
     expires: Length
     escalate: Sequence[Escalation]
+    notify: Sequence[Notify]
+    remind: Sequence[Length]
 
 
 class Approval(_Asking, total=False):
@@ -38,3 +53,10 @@ class Approval(_Asking, total=False):
     self_approval: bool
     on_expiry: Literal["reject", "approve", "fail"]
     on_reject: Literal["continue", "fail"]
+
+
+class Task(_Asking, total=False):
+    """Who does what, and until when; see "task" in the definition format."""
+
+    due: Length
+    on_expiry: Literal["fail", "continue"]

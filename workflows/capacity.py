@@ -150,8 +150,7 @@ def _held(name: str) -> Sequence[Slot]:
 
 
 def _step(activation: Activation) -> str:
-    plan = plans.program_of(activation.version_id).plan
-    return plan.step_at(segment=activation.segment, position=activation.position).id
+    return plans.step_of(activation).id
 
 
 def _report(limit: Limit) -> LimitReport:

@@ -34,12 +34,12 @@ def report_of(run: Run) -> ClosingReport | None:
     if not (run.ending if run.ended_at is None else plan.undo_of):
         return None
     past = queries.past_of(run_id=run.id)
-    places = Activation.objects.filter(run_id=run.id).order_by("segment").values_list("segment", "position")
-    going = dict.fromkeys(plan.segments[segment].steps[position] for segment, position in places)
+    rows = Activation.objects.filter(run_id=run.id).order_by("segment")
+    going = {step.id: step for step in map(plans.step_of, rows)}
     may_undo = run.is_undoing or run.ended_at is not None
     return ClosingReport(
         ending=run.ending,
-        until=run.deadline_at if any(plan.graph.steps[step].phase is Phase.MAIN for step in going) else None,
+        until=run.deadline_at if any(step.phase is Phase.MAIN for step in going.values()) else None,
         done=[step for step in plan.main if step in past and past[step].state is StepState.SUCCEEDED],
         going=list(going),
         undone=_undone(plan, past=past),

@@ -1,17 +1,19 @@
-"""Reads events from CloudEvents 1.0 in JSON (structured mode); it stores nothing.
+"""Reads events from CloudEvents 1.0 in JSON (structured mode) and from HTTP headers (binary mode); it stores nothing.
 
 Beside the attributes of the specification, two extensions mean something here: `correlationkey` says whom the event is
 about (without it, `subject` does), `ttl` for how long it is kept for steps that have not begun to wait yet.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 
 from workflows.core.correlation import MAX_KEY, MAX_TYPE, NewEvent
-from workflows.core.definition import JsonValue
+from workflows.core.definition import JsonObject, JsonValue
 from workflows.core.durations import DurationInvalid, parse_duration
 from workflows.core.problems import Problem, path_to
 from workflows.core.storable import holds_nul
@@ -20,6 +22,9 @@ from workflows.schema import Schema
 MAX_BYTES = 65_536
 """The largest event that is taken: what CloudEvents asks every intermediary to carry."""
 MAX_AT_ONCE = 100
+PREFIX = "ce-"
+"""How headers of the binary mode begin."""
+_STRUCTURED = "application/cloudevents"
 _NAMED = ("specversion", "id", "source", "type", "subject", "time", "data", "correlationkey", "ttl")
 DOCUMENT: Mapping[str, Any] = {  # Any: a JSON Schema
     "type": "object",
@@ -40,6 +45,7 @@ DOCUMENT: Mapping[str, Any] = {  # Any: a JSON Schema
 }
 """The JSON Schema of an event."""
 _SCHEMA = Schema(DOCUMENT)
+_ESCAPED = re.compile(r"\\(.)")
 
 
 def read(document: JsonValue, *, at: str = "$") -> tuple[NewEvent | None, Sequence[Problem]]:
@@ -66,6 +72,42 @@ def read(document: JsonValue, *, at: str = "$") -> tuple[NewEvent | None, Sequen
         ttl_s=ttl_s,
     )
     return event, ()
+
+
+def is_binary(headers: Mapping[str, str]) -> bool:
+    """This will tell whether a request carries an event in binary mode; names of headers are in lower case."""
+    kind = headers.get("content-type", "").strip().lower()
+    return not kind.startswith(_STRUCTURED) and any(name.startswith(PREFIX) for name in headers)
+
+
+def document_of(headers: Mapping[str, str], data: JsonValue) -> JsonObject:
+    """This will give an event in binary mode as a document.
+
+    Source: section 3.1.3.2 of the HTTP protocol binding of CloudEvents 1.0.2.
+
+    >>> document_of({"ce-id": "7", "ce-subject": '"50 %25"', "host": "h"}, {"n": 1})
+    {'id': '7', 'subject': '50 %', 'data': {'n': 1}}
+    """
+    said = {name.removeprefix(PREFIX): _decoded(value) for name, value in headers.items() if name.startswith(PREFIX)}
+    kind = headers.get("content-type", "")
+    return {**said, **({"datacontenttype": kind} if kind else {}), "data": data}
+
+
+def is_json(content_type: str) -> bool:
+    """This will tell whether data of a kind are JSON, as they are when nothing is said.
+
+    >>> [is_json(kind) for kind in ("application/vnd.shop+json; charset=utf-8", "", "text/plain")]
+    [True, True, False]
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind in ("", "application/json") or kind.endswith("+json")
+
+
+def _decoded(value: str) -> str:
+    text = value.strip()
+    if len(text) > 1 and text.startswith('"') and text.endswith('"'):
+        text = _ESCAPED.sub(r"\1", text[1:-1])
+    return unquote(text)
 
 
 def problems_of(event: NewEvent, *, max_ttl_s: float, at: str = "$") -> Sequence[Problem]:

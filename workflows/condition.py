@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.db.models import Case, Count, F, Min, Q, When
 
-from workflows import registry
+from workflows import registry, releases
 from workflows.core.states import ActivationState, RunState, WaitReason
 from workflows.models import Activation, GrownPlan, Run, WorkflowVersion
 
@@ -68,9 +68,9 @@ def lines() -> Sequence[Line]:
 def unknown_functions() -> Mapping[str, Sequence[str]]:
     """This will give Python functions that this release does not know, each with the versions that call it.
 
-    Looked at are the newest version of each workflow and those that runs are on, or have grown.
+    Looked at are the versions that starts get and those that runs are on, or have grown.
     """
-    newest = Q(number=F("workflow__latest_number"), workflow__is_enabled=True)
+    newest = Q(id__in=releases.versions_in_use(), workflow__is_enabled=True)
     used = Run.objects.filter(state=RunState.RUNNING).values("version_id").distinct()
     versions = WorkflowVersion.objects.filter(newest | Q(id__in=used)).select_related("workflow")
     found: dict[str, list[str]] = {}

@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
 from workflows import registry
-from workflows.asking_options import Approval
+from workflows.asking_options import Approval, Task
 from workflows.core import subworkflow
 from workflows.core.building import expression_source
 from workflows.core.definition import RETURN, JsonObject, JsonValue
@@ -226,12 +226,13 @@ class Flow:
         step_id: str,
         *,
         value: Value = None,
+        version: int | None = None,
         mode: Literal["wait", "detach"] | None = None,
         on_parent_end: Literal["cancel", "request", "abandon"] | None = None,
         **options: Unpack[StepOptions],
     ) -> StepRef:
         """This will add a run of another workflow, given itself or by its name; `value` is its input."""
-        given = {"input": value, "mode": mode, "on_parent_end": on_parent_end}
+        given = {"version": version, "input": value, "mode": mode, "on_parent_end": on_parent_end}
         inputs: dict[str, Value] = {"name": name if isinstance(name, str) else name.name}
         inputs |= {key: one for key, one in given.items() if one is not None}
         return self.step(step_id, uses=subworkflow.USES, inputs=inputs, **options)
@@ -239,6 +240,10 @@ class Flow:
     def approval(self, step_id: str, asking: Approval, **options: Unpack[StepOptions]) -> StepRef:
         """This will add an approval: who is asked for what, and until when."""
         return self.step(step_id, uses="approval", inputs=asking, **options)
+
+    def task(self, step_id: str, asking: Task, **options: Unpack[StepOptions]) -> StepRef:
+        """This will add a manual task: who is asked to do what, and until when."""
+        return self.step(step_id, uses="task", inputs=asking, **options)
 
     def switch(
         self,

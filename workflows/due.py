@@ -23,11 +23,15 @@ START = Place(chr(0x10FFFF), ABOVE_ALL)
 
 
 class Ask(NamedTuple):
-    """How many activations a lane has room for; the walk looks at what is before a place."""
+    """How many activations a lane has room for; the walk looks at what is before a place.
+
+    `spare`: so many more are looked at, because others of them are locked.
+    """
 
     lane: str
     room: int
     before: Place = START
+    spare: int = 0
 
 
 class LeadRow(TypedDict):
@@ -40,12 +44,16 @@ class LeadRow(TypedDict):
 
 @dataclass(slots=True)
 class Taken:
-    """What was taken of a lane, in the order it should start; `groups` were looked at, `latest` was the latest."""
+    """What was taken of a lane, in the order it should start; `groups` were looked at, `latest` was the latest.
+
+    `locked` is how many were passed over because somebody held them at that moment.
+    """
 
     lane: str
     dues: list[Due] = field(default_factory=list)
     groups: int = 0
     latest: Place = START
+    locked: int = 0
 
 
 def take_due(
@@ -67,6 +75,7 @@ def take_due(
             "urgency": number,
             "lane": ask.lane,
             "room": ask.room,
+            "spare": ask.spare,
             "before_key": ask.before.fairness_key,
             "before_priority": ask.before.priority,
         }
@@ -82,9 +91,10 @@ def take_due(
         "gates": store.GATES,
     }
     taken = {ask.lane: Taken(lane=ask.lane) for ask in asks}
-    for lane, walked, key, priority, *due in statements.run("take_due", params):
+    for lane, walked, key, priority, locked, *due in statements.run("take_due", params):
         answer = taken[lane]
         answer.groups, answer.latest = walked, START if key is None else Place(key, priority)
+        answer.locked = locked
         if due[0] is not None:
             answer.dues.append(Due(*due))
     return list(taken.values())

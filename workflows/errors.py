@@ -3,6 +3,8 @@
 WorkflowError
 ├── UnknownWorkflow       no workflow of that name
 ├── UnknownVersion        the workflow has no version of that number
+├── CanaryInvalid         a canary cannot be as it was described (release_errors)
+├── NoCanary              no version is on trial (release_errors)
 ├── WorkflowDisabled      new runs are refused while it is off
 ├── InputInvalid          the input does not match the workflow's schema
 ├── LaneFull              too much waits in the lane already: come again later
@@ -11,6 +13,7 @@ WorkflowError
 ├── ConcurrencyReached    all slots of its key are taken, and its rule refuses what comes then
 ├── UnknownRun            no run of that id
 ├── RunEnded              the run is over: there is nothing to cancel
+├── RunBusy               somebody else is changing the run at this moment, and has not ended in time
 ├── RunNotEnded           the run is at work: it cannot be undone now
 ├── NothingToUndo         the run did nothing that could be undone now
 ├── RetryRefused          the run cannot be retried in that way
@@ -30,22 +33,24 @@ WorkflowError
 ├── LimitInUse            workflows or runs still name the limit
 ├── PauseInvalid          what was to be paused is none, or not in this way
 ├── NotPaused             there is no such pause
-├── UnknownPerson         no active user of that name
-├── UnknownRequest        nothing of that number was asked of people
-├── RequestClosed         it has been decided, or its time is over
-├── AlreadyAnswered       this person has answered in another way before
-├── NotAsked              this person is not among those who are asked
-└── AnswerInvalid         what the answer brings does not fit the form
+└── RequestError          what people are asked, and who may answer: `human_errors.py`
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from typing import ClassVar
+
+from django.db import OperationalError
 
 from workflows.core.problems import Problem
 
 
 class WorkflowError(Exception):
-    """Anything the engine refuses on purpose."""
+    """Anything the engine refuses on purpose.
+
+    `refusal`: the status and the word of the API's answer, of errors that the API does not know by their class.
+    """
+
+    refusal: ClassVar[tuple[int, str] | None] = None
 
 
 class UnknownWorkflow(WorkflowError):
@@ -158,6 +163,13 @@ class RunEnded(WorkflowError):
         super().__init__(told)
         self.run_id = run_id
         self.state = state
+
+
+class RunBusy(WorkflowError, OperationalError):
+    """Others have held what was to be changed for longer than anybody should wait; nothing has changed."""
+
+    def __init__(self) -> None:
+        super().__init__("somebody else is changing it at this moment: ask again")
 
 
 class RunNotEnded(WorkflowError):
@@ -333,58 +345,3 @@ class NotPaused(WorkflowError):
     def __init__(self, key: str) -> None:
         super().__init__(f"there is no pause of the {key}: it may have been resumed already")
         self.key = key
-
-
-class UnknownPerson(WorkflowError):
-    """There is no active user of that name."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(f"there is no active user {name!r}")
-        self.name = name
-
-
-class UnknownRequest(WorkflowError):
-    """Nothing of that number was asked of people."""
-
-    def __init__(self, request_id: object) -> None:
-        super().__init__(f"there is no request {request_id}")
-        self.request_id = request_id
-
-
-class RequestClosed(WorkflowError):
-    """It has been decided, or its time is over."""
-
-    def __init__(self, *, request_id: object, state: str, expires_at: datetime | None) -> None:
-        told = f"is {state} already"
-        if state == "open":
-            told = f"could be answered until {expires_at:%Y-%m-%d %H:%M:%S} UTC"
-        super().__init__(f"request {request_id} {told}: your answer was not counted")
-        self.request_id = request_id
-        self.state = state
-
-
-class AlreadyAnswered(WorkflowError):
-    """A person answers once."""
-
-    def __init__(self, *, request_id: object, name: str, choice: str) -> None:
-        super().__init__(f"{name} has answered request {request_id} before, with {choice}: an answer stays as it is")
-        self.request_id = request_id
-        self.name = name
-        self.choice = choice
-
-
-class NotAsked(WorkflowError):
-    """This person is not among those who are asked; `why` says who is."""
-
-    def __init__(self, *, request_id: object, name: str, why: str) -> None:
-        super().__init__(f"{name} may not answer request {request_id}: {why}")
-        self.request_id = request_id
-        self.name = name
-
-
-class AnswerInvalid(WorkflowError):
-    """What the answer brings does not fit; `problems` says everything."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        super().__init__("; ".join(f"{problem.path}: {problem.message}" for problem in problems))
-        self.problems = tuple(problems)

@@ -1,13 +1,15 @@
 """Reads of events and of the steps that wait for them, each with a named order; they change nothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import orjson
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from audit.redaction import redacted
+from workflows.core import correlation
+from workflows.core.definition import JsonObject
 from workflows.errors import UnknownEvent
 from workflows.event_models import EventWaitState
 from workflows.models import Event, EventWait
@@ -26,6 +28,36 @@ def get_event(*, row: UUID) -> Event:
     if event is None:
         raise UnknownEvent(row)
     return event
+
+
+def documents(rows: Collection[UUID]) -> Mapping[UUID, JsonObject]:
+    """This will give events as expressions see them, by their own ids here; those that are not kept are left out."""
+    return {row.id: event_of(row).document for row in Event.objects.filter(id__in=rows).order_by("id")}
+
+
+def latest_at(*, event_type: str, is_prefix: bool = False, source: str = "") -> datetime | None:
+    """This will give when the latest event of a type came (or of all types that begin so), None: none has."""
+    events = Event.objects.filter(type__startswith=event_type) if is_prefix else Event.objects.filter(type=event_type)
+    events = events.filter(source=source) if source else events
+    latest: datetime | None = events.aggregate(latest=Max("received_at"))["latest"]
+    return latest
+
+
+def event_of(row: Event) -> correlation.Event:
+    """This will give an event as a value."""
+    return correlation.Event(
+        row=row.id,
+        id=row.event_id,
+        source=row.source,
+        type=row.type,
+        key=row.key,
+        subject=row.subject,
+        time=row.time,
+        data=row.data,
+        attributes=row.attributes,
+        received_at=row.received_at,
+        expires_at=row.expires_at,
+    )
 
 
 def receivers(*, event: UUID) -> Sequence[EventWait]:

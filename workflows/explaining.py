@@ -4,17 +4,18 @@ It reads only, and knows no reason by name but those whose lines it can look int
 `workflows/core/wording.py` is told like all others.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from integrations import call_queries
 from workflows import capacity, child_queries, human_queries, inspection, places, plans
 from workflows.core.plan import Plan
 from workflows.core.standing import Standing
 from workflows.core.states import Phase, RunState, WaitReason
 from workflows.core.subworkflow import MAX_DEPTH
-from workflows.core.voting import OnExpiry
+from workflows.core.voting import OnExpiry, RequestKind
 from workflows.core.wording import WORDS, Words
 from workflows.human_queries import Asked
 from workflows.inspection import StepReport, Wait
@@ -25,7 +26,9 @@ _EXPIRED: Mapping[OnExpiry, str] = {
     OnExpiry.REJECT: "it is rejected",
     OnExpiry.APPROVE: "it is approved",
     OnExpiry.FAIL: "the step fails",
+    OnExpiry.CONTINUE: "the run goes on without it",
 }
+_OF_PEOPLE = (WaitReason.APPROVAL, WaitReason.TASK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +93,15 @@ def explain(run: Run) -> Explanation:
     )
 
 
+def _said(run: Run, *, wait: Wait, words: Words) -> Iterator[str]:
+    yield words.says
+    if wait.beat is not None:
+        yield inspection.beat_words(wait.beat)
+    if wait.reason in (WaitReason.RETRY, WaitReason.SETTLING):
+        for key in call_queries.in_doubt(run_id=run.id, step=wait.step):
+            yield f"its call {key} may have happened: that is found out, or the peer sees the same key again"
+
+
 def _grouped(waits: Sequence[Wait]) -> Sequence[Sequence[Wait]]:
     """The pullers of a `for_each` that wait alike are one reason; those at work are one, too."""
     groups: dict[tuple[str, WaitReason], list[Wait]] = {}
@@ -110,7 +122,7 @@ def _reason(run: Run, *, waits: Sequence[Wait]) -> Reason:
         object_name=wait.object_name,
         since=min(one.since for one in waits),
         until=min(untils) if untils and wait.reason is not WaitReason.WORKER else None,
-        says=words.says if wait.beat is None else f"{words.says}; {inspection.beat_words(wait.beat)}",
+        says="; ".join(_said(run, wait=wait, words=words)),
         ends_when=words.ends_when if wait.fate is None else f"{words.ends_when}; {wait.fate.words}",
         attempt=wait.attempt,
         is_running=wait.is_running,
@@ -127,7 +139,7 @@ def _words(wait: Wait) -> Words:
         return replace(
             words, says=f"is paused with the {wait.pause.words}, since {wait.pause.paused_at:%Y-%m-%d %H:%M}"
         )
-    if wait.requests and wait.reason is WaitReason.APPROVAL:
+    if wait.requests and wait.reason in _OF_PEOPLE:
         return _asking_words(human_queries.asked(wait.requests[0], limit=0))
     if wait.reason.is_gate:
         return replace(words, says=places.gate_words(reason=wait.reason, key=wait.object_name, place=wait.place))
@@ -140,11 +152,23 @@ def _words(wait: Wait) -> Words:
 
 
 def _asking_words(asked: Asked) -> Words:
-    says = f"waits for {asked.kind} {asked.request}: {asked.given} of {asked.needed} given, asked are {asked.people}"
-    ends = f"{asked.needed - asked.given} more of them say yes, or somebody says no"
+    if asked.kind is RequestKind.TASK:
+        says, ends = f"waits for task {asked.request}: {_who_has(asked)}", "somebody says that it is done"
+    else:
+        told = f"{asked.given} of {asked.needed} given, asked are {asked.people}"
+        says = f"waits for approval {asked.request}: {told}"
+        ends = f"{asked.needed - asked.given} more of them say yes, or somebody says no"
+    if not asked.is_reachable:
+        says += "; too few people can answer"
+        ends = f"more people join who may answer, and then {ends}"
     if asked.until is not None:
         ends += f"; until {asked.until:%Y-%m-%d %H:%M:%S}, else {_EXPIRED[asked.on_expiry]}"
     return Words(says, ends)
+
+
+def _who_has(asked: Asked) -> str:
+    told = f"{asked.claimed_by} has it" if asked.claimed_by else f"nobody has it yet, asked are {asked.people}"
+    return told if asked.due_at is None else f"{told}, due {asked.due_at:%Y-%m-%d %H:%M:%S}"
 
 
 def _ahead(run: Run, *, wait: Wait) -> tuple[int | None, Sequence[str]]:

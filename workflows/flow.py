@@ -48,6 +48,10 @@ class Gates:
         return (*(key for key in singles if key is not None), *self.concurrency)
 
 
+NO_GATES = Gates(rate_limit=None, batch=None, debounce=None, singleton=None, throttle=None, concurrency=())
+"""Those of a version without flow control."""
+
+
 class KeyFailed(Exception):
     """The key of a rule cannot be computed from an input; `problems` say which."""
 

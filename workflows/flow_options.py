@@ -140,10 +140,48 @@ class Schedule(TypedDict, total=False):
     input: Any  # Any: JSON in which any value may be a Ref
 
 
+class _Webhook(TypedDict):
+    source: str
+    event: str
+
+
+class Webhook(_Webhook, total=False):
+    """A webhook that starts runs: of a source, of a type."""
+
+    match: str
+    input: Any  # Any: JSON in which any value may be a Ref
+
+
+class _OfType(TypedDict):
+    type: str
+
+
+class Heard(_OfType, total=False):
+    """An event that starts runs."""
+
+    source: str
+    match: str
+    input: Any  # Any: JSON in which any value may be a Ref
+
+
+class _Expected(_OfType):
+    within: Length
+
+
+class Expected(_Expected, total=False):
+    """An event that must come: a run starts when none does."""
+
+    source: str
+    input: Any  # Any: JSON in which any value may be a Ref
+
+
 class On(TypedDict, total=False):
     """What starts runs by itself."""
 
     schedule: Schedule | list[Schedule]
+    webhook: Webhook | list[Webhook]
+    event: Heard | list[Heard]
+    event_missing: Expected | list[Expected]
 
 
 class Retry(TypedDict, total=False):

@@ -29,10 +29,10 @@ class Turn:
     wait_s: float
 
 
-def hold_gates(keys: Sequence[GateKey], *, workflow: str, version: int) -> dict[UUID, HeldGate]:
+def hold_gates(asked: Sequence[tuple[GateKey, int]], *, workflow: str) -> dict[UUID, HeldGate]:
     """This will lock gates until the transaction ends, in the order of their ids, and make those that are new.
 
-    The limits of the newest `version` that has come by count.
+    Each comes with the rank of the version that asks (`CurrentRelease.rank_of`): the limits of the highest count.
     """
     gates = [
         {
@@ -40,10 +40,10 @@ def hold_gates(keys: Sequence[GateKey], *, workflow: str, version: int) -> dict[
             "workflow_name": workflow,
             "kind": key.kind.value,
             "key": key.key,
-            "version": version,
+            "version": rank,
             "slots": key.limit,
         }
-        for key in keys
+        for key, rank in asked
     ]
     return {row[0]: HeldGate(*row) for row in statements.run("hold_gates", {"gates": store.dump(gates)})}
 

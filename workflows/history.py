@@ -1,4 +1,4 @@
-"""Runs and events as classes of data: the tables that are divided by their ids, and which stay however old they are."""
+"""Runs, calls and events as classes of data: their tables, and which rows stay however old they are."""
 
 from django.conf import settings
 
@@ -43,10 +43,32 @@ RUNS = DataClass(
         ("workflows_retry", "run_id"),
         ("workflows_heartbeat", "run_id"),
         ("workflows_eventwait", "run_id"),
+        ("workflows_humanlink", "run_id"),
+        ("workflows_humandelegation", "run_id"),
         ("workflows_humananswer", "run_id"),
         ("workflows_humanrequest", "run_id"),
         ("workflows_grownplan", "run_id"),
+        ("workflows_dryrun", "run_id"),
     ),
+)
+
+_HELD_CALLS = """
+select call.run_id from integrations_call as call
+where call.run_id >= %(begin)s::uuid and call.run_id < %(end)s::uuid and (
+    call.run_id::text = any(%(runs)s::text[]) or call.workflow_name = any(%(workflows)s::text[])
+    or call.correlation_id = any(%(correlations)s::text[]) or (call.happened is null and not call.is_safe))
+group by call.run_id
+"""
+"""Held, or of unknown outcome: somebody has to find out first. As long as its run goes on, a call may be met again."""
+
+CALLS = DataClass(
+    name="calls",
+    kind=KeyKind.UUID7,
+    tables=(Divided(name="integrations_call", key="run_id", match="run_id"),),
+    months=lambda: settings.RETENTION_CALLS_MONTHS,
+    busy=_BUSY,
+    kept=_HELD_CALLS,
+    tidy=(("integrations_call_file", "run_id"),),
 )
 
 _ALIVE = """

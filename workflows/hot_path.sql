@@ -7,20 +7,17 @@
 
 -- name: start_runs
 -- Begins runs: the run, its first activations and its audit event, or nothing where its start key is taken, and
--- nothing at all unless the version is the newest and may be started: the sender only remembers which one was.
+-- nothing at all unless the release is the one in use and the workflow may be started: the sender only remembers
+-- which versions its release gives. Ids of releases are never used again.
 with current as materialized (
-    select version.id
-    from workflows_workflowversion as version
-    join workflows_workflow as workflow
-        on workflow.id = version.workflow_id and workflow.latest_number = version.number
-    where version.id = %(version_id)s::bigint and workflow.is_enabled
+    select release_id from workflows_workflow where release_id = %(release_id)s::bigint and is_enabled
 ), patience as materialized (
     select set_config('lock_timeout', coalesce(%(wait)s::text, current_setting('lock_timeout')), true)
 ), item as materialized (
     select * from jsonb_to_recordset(%(runs)s::jsonb) as item(
         id uuid, version_id bigint, workflow_name text, input jsonb, correlation_id text, traceparent text,
         started_by text, priority smallint, fairness_key text, fairness_weight float8, deadline_at timestamptz,
-        start_key text, start_digest text, start_at timestamptz, created_at timestamptz, event jsonb)
+        start_key text, start_digest text, start_at timestamptz, is_dry boolean, created_at timestamptz, event jsonb)
 ), key as (
     insert into workflows_startkey (key, run_id, digest)
     select item.start_key, item.id, item.start_digest
@@ -32,9 +29,9 @@ with current as materialized (
 ), run as (
     insert into workflows_run (
         id, version_id, workflow_name, state, input, correlation_id, traceparent, started_by, priority,
-        fairness_key, fairness_weight, round, deadline_at, start_key, start_digest, created_at)
+        fairness_key, fairness_weight, round, deadline_at, start_key, start_digest, is_dry, created_at)
     select item.id, version_id, workflow_name, 'running', input, correlation_id, traceparent, started_by, priority,
-        fairness_key, fairness_weight, 0, deadline_at, start_key, start_digest, created_at
+        fairness_key, fairness_weight, 0, deadline_at, start_key, start_digest, is_dry, created_at
     from item cross join current
     where item.start_key is null or item.id in (select run_id from key)
     returning id
@@ -65,10 +62,11 @@ from item join run using (id);
 -- `groups` pairs of fairness key and priority, and reads of each the rows that are due longest, at most as many as the
 -- lane has room for. Within a key a row counts from when it was due, moved back by its priority (ageing).
 -- Between keys the n-th row of a key has the virtual start `lead + (n - 1) / weight`, and the smallest go first.
+-- Rows that somebody has locked are passed over; `spare` more than there is room for are looked at because of them.
 -- Nobody waits for its commit to be durable: what a crash of the database forgets here is dispatched again.
 with recursive ask as materialized (
     select *, set_config('synchronous_commit', 'off', true) from jsonb_to_recordset(%(asks)s::jsonb) as ask(
-        urgency int, lane text, room int, before_key text, before_priority int)
+        urgency int, lane text, room int, spare int, before_key text, before_priority int)
 ), place as (
     select ask.lane, top.fairness_key, top.priority, 1 as number
     from ask cross join lateral (
@@ -100,7 +98,7 @@ with recursive ask as materialized (
         where activation.lane = place.lane and activation.fairness_key = place.fairness_key
             and activation.priority = place.priority and activation.due_at <= now()
         order by activation.due_at
-        limit ask.room) as found
+        limit ask.room + ask.spare) as found
 ), ranked as (
     select ready.id, ready.lane, row_number() over (
         partition by ready.lane
@@ -108,11 +106,15 @@ with recursive ask as materialized (
     from ready left join jsonb_to_recordset(%(leads)s::jsonb) as ahead(lane text, fairness_key text, lead float8)
         on ahead.lane = ready.lane and ahead.fairness_key = ready.fairness_key
 ), chosen as (
-    select ranked.id, ranked.turn from ranked join ask using (lane) where ranked.turn <= ask.room
+    select ranked.id, ranked.lane, ranked.turn from ranked join ask using (lane)
+    where ranked.turn <= ask.room + ask.spare
 ), due as (
     select activation.id from workflows_activation as activation
     where activation.id = any(array(select id from chosen)) and activation.due_at <= now()
     for update skip locked
+), free as (
+    select chosen.id, chosen.lane, row_number() over (partition by chosen.lane order by chosen.turn) as number
+    from chosen join due using (id)
 ), taken as (
     update workflows_activation as activation
     set state = case when activation.wait_reason = any(%(gates)s::text[]) then activation.state else 'ready' end,
@@ -122,12 +124,14 @@ with recursive ask as materialized (
         dispatches = least(activation.dispatches + 1, 1000),
         due_at = now() + make_interval(
             secs => least(%(again_s)s * power(2, least(activation.dispatches, 10)), %(again_cap_s)s))
-    where activation.id = any(array(select id from due))
+    where activation.id = any(array(select free.id from free join ask using (lane) where free.number <= ask.room))
     returning activation.id, activation.run_id, activation.version_id, activation.segment, activation.slot,
         activation.lane, activation.priority, activation.dispatches, activation.owner <> '' as was_lost,
         activation.fairness_key, activation.fairness_weight, activation.wait_reason <> 'worker' as is_gated
 )
-select ask.lane, coalesce(walk.groups, 0), walk.key, walk.priority, taken.run_id, taken.version_id, taken.segment,
+select ask.lane, coalesce(walk.groups, 0), walk.key, walk.priority,
+    (select count(*) from chosen where chosen.lane = ask.lane) - (select count(*) from free where free.lane = ask.lane),
+    taken.run_id, taken.version_id, taken.segment,
     taken.slot, taken.lane, taken.priority, taken.dispatches, taken.was_lost, taken.fairness_key, taken.fairness_weight,
     taken.is_gated
 from ask left join walk using (lane) left join taken using (lane) left join chosen on chosen.id = taken.id
@@ -205,7 +209,7 @@ returning activation.id, activation.epoch, activation.run_id, activation.version
     activation.previous_delay_s, activation.range_start, activation.range_end, old.owner <> '', run.input,
     run.workflow_name, run.correlation_id, run.traceparent, run.created_at, run.deadline_at, run.priority,
     run.fairness_key, run.fairness_weight, (select number from workflows_pauseepoch), activation.begun_at,
-    run.ending, run.is_undoing, run.error, activation.notice, run.is_awaited;
+    run.ending, run.is_undoing, run.error, activation.notice, run.is_awaited, run.is_dry;
 
 -- name: advance
 -- Ends the current step of activations and begins the next one of the same segment. Not where the run is ending: a
@@ -492,12 +496,11 @@ select count(*) from stored;
 -- Tells the dispatchers, at commit, that something is due.
 select pg_notify('workflows_due', '');
 
--- name: find_newest_version
--- The version that new runs of a workflow start on, and whether they may.
-select version.id, workflow.is_enabled
+-- name: find_release
+-- The versions that starts of a workflow get, and whether there may be any.
+select release.id, release.version_id, release.canary_id, release.canary_percent, workflow.is_enabled
 from workflows_workflow as workflow
-join workflows_workflowversion as version
-    on version.workflow_id = workflow.id and version.number = workflow.latest_number
+join workflows_release as release on release.id = workflow.release_id
 where workflow.name = %(name)s;
 
 -- name: raise_incidents
@@ -572,8 +575,7 @@ returning incident.fingerprint;
 
 -- name: take_slots
 -- Gives an activation a free slot of each limit it wants, all or none; says which exist and which it could not have.
--- Who came earlier goes first: a slot is left to those in line until they have been woken. Who has been called out of the
--- line of `called` is not held up there by those before it: others are calling them at this moment.
+-- Who came earlier goes first: a slot is left to those in line until they have been woken.
 with wanted as materialized (
     select limits.id, limits.name, held.id is not null as is_held
     from workflows_limit as limits
@@ -592,10 +594,10 @@ with wanted as materialized (
         limit 1
         for update skip locked
     ) as slot
-    where not wanted.is_held and (wanted.name = %(called)s or not exists (
+    where not wanted.is_held and not exists (
         select from workflows_activation as ahead
         where ahead.wait_reason = 'limit' and ahead.wait_object = wanted.name and ahead.due_at > now()
-            and (ahead.priority, -ahead.id) > (me.priority, -me.id)))
+            and (ahead.priority, -ahead.id) > (me.priority, -me.id))
 ), marked as (
     update workflows_activation as activation
     set holds_slots = true
@@ -623,7 +625,7 @@ with woken as (
         select count(*) as number from (
             select from workflows_slot as slot
             where slot.limit_id = limits.id and slot.holder is null
-            limit %(most)s
+            limit 1000
         ) as slot
     ) as free
     cross join lateral (
@@ -641,7 +643,80 @@ set due_at = now(),
         then activation.first_attempt_at - (activation.due_at - now()) end
 from woken
 where activation.id = any(array(select id from woken)) and activation.id = woken.id
-returning activation.run_id, activation.segment, activation.slot, activation.lane, activation.wait_object;
+returning activation.run_id, activation.segment, activation.slot;
+
+-- name: hand_on
+-- Calls who is first in line for a free slot of each limit: the first one on `lane` is leased to a worker together with
+-- the slot, whoever else it is becomes due, and the dispatchers are told. What they did not wait is given back to the
+-- time their retries may take, as `wake_line` does it; the lease is that of `claim`.
+with called as materialized (
+    select limits.id as limit_id, limits.name, waiter.id, waiter.lane
+    from workflows_limit as limits
+    cross join lateral (
+        select count(*) as number from (
+            select from workflows_slot as slot
+            where slot.limit_id = limits.id and slot.holder is null
+            limit 1
+        ) as slot
+    ) as free
+    cross join lateral (
+        select activation.id, activation.lane from workflows_activation as activation
+        where activation.wait_reason = 'limit' and activation.wait_object = limits.name and activation.due_at > now()
+        order by activation.priority desc, activation.id
+        limit free.number
+        for update skip locked
+    ) as waiter
+    where limits.name = any(%(limits)s::text[])
+), own as materialized (
+    select first.id, first.name, slot.id as slot_id
+    from (select * from called where lane = %(lane)s order by name limit 1) as first
+    cross join lateral (
+        select slot.id from workflows_slot as slot
+        where slot.limit_id = first.limit_id and slot.holder is null
+        order by slot.number
+        limit 1
+        for update skip locked
+    ) as slot
+), taken as (
+    update workflows_slot as slot
+    set holder = own.id, taken_at = now()
+    from own
+    where slot.id = any(array(select slot_id from own)) and slot.id = own.slot_id
+), woken as (
+    update workflows_activation as activation
+    set due_at = now(),
+        first_attempt_at = case when activation.attempt > 1
+            then activation.first_attempt_at - (activation.due_at - now()) end
+    where activation.id = any(array(select id from called where id not in (select id from own)))
+    returning activation.id
+), leased as (
+    update workflows_activation as activation
+    set state = 'leased',
+        wait_reason = 'running',
+        wait_object = '',
+        holds_slots = true,
+        owner = %(owner)s,
+        epoch = activation.epoch + 1,
+        due_at = now() + make_interval(secs => %(lease_s)s),
+        dispatches = 0,
+        step_started_at = now(),
+        first_attempt_at = coalesce(case when activation.attempt > 1 then activation.first_attempt_at
+            - (activation.due_at - now()) + coalesce(now() - activation.parked_at, '0') end, now()),
+        parked_at = null,
+        is_woken = false
+    where activation.id = any(array(select id from own))
+    returning activation.*
+), others as (
+    select count(*) as number, max(pg_notify('workflows_due', '')::text) from woken
+)
+select own.name, leased.id, leased.epoch, leased.run_id, leased.version_id, leased.segment, leased.slot,
+    leased.position, leased.attempt, leased.round, leased.first_attempt_at, leased.previous_delay_s,
+    leased.range_start, leased.range_end, false, run.input, run.workflow_name, run.correlation_id, run.traceparent,
+    run.created_at, run.deadline_at, run.priority, run.fairness_key, run.fairness_weight,
+    (select number from workflows_pauseepoch), leased.begun_at, run.ending, run.is_undoing, run.error, leased.notice,
+    run.is_awaited, run.is_dry
+from others left join own on true left join leased on leased.id = own.id
+left join workflows_run as run on run.id = leased.run_id;
 
 -- name: slots_leaked
 -- Slots in the hands of nobody who is at work: there is never one, whatever was killed.
@@ -779,3 +854,34 @@ on conflict (run_id, step, index) do update
 set activation = excluded.activation, epoch = excluded.epoch, attempt = excluded.attempt,
     progress = coalesce(excluded.progress, heartbeat.progress), beaten_at = excluded.beaten_at, late_at = excluded.late_at
 where (excluded.activation, excluded.epoch) >= (heartbeat.activation, heartbeat.epoch);
+
+-- name: find_sweeps
+-- Which sweeps may have something to do. Each condition holds wherever its sweep would find something; nearly all looks
+-- find none, and cost one statement.
+select array_remove(array[
+    case when exists (
+        select from workflows_run where state = 'running' and deadline_at <= %(now)s::timestamptz)
+    then 'deadlines' end,
+    case when exists (select from workflows_activation where latest_start_at <= %(now)s::timestamptz)
+        or exists (select from workflows_activation where latest_end_at <= %(now)s::timestamptz)
+    then 'overruns' end,
+    case when exists (select from workflows_heartbeat where late_at <= %(now)s::timestamptz) then 'silence' end,
+    case when exists (select from workflows_poisonmessage where state = 'open') then 'messages' end,
+    case when exists (select from workflows_deadletter where not is_counted)
+        or exists (select from workflows_incident where state = 'resolving')
+    then 'incidents' end,
+    case when exists (select from workflows_slot where holder is not null)
+        or exists (select from workflows_activation where wait_reason = 'limit')
+    then 'limits' end,
+    case when exists (select from workflows_activation where wait_reason = 'paused')
+        or exists (select from workflows_pause where scope = 'run')
+    then 'pauses' end,
+    case when exists (select from workflows_childrun where "order" = 'wanted')
+        or exists (select from workflows_childrun where is_owed)
+    then 'children' end,
+    case when exists (
+        select from workflows_workflow as workflow
+        join workflows_release as release on release.id = workflow.release_id
+        where release.failed_percent is not null and release.canary_id is not null)
+    then 'canaries' end
+], null);

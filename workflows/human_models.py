@@ -1,5 +1,7 @@
 """The tables of what people are asked: requests, answers, delegations. Rows only: no decisions, no I/O."""
 
+from uuid import uuid4
+
 from django.db import models
 from django.db.models import Q
 
@@ -28,8 +30,8 @@ class HumanRequest(models.Model):
     terms = models.JSONField()
     users = models.JSONField(default=list)
     groups = models.JSONField(default=list)
-    excluded = models.CharField(
-        max_length=50, blank=True, default="", help_text="The person who started the run, if that one may not answer."
+    starters = models.JSONField(
+        default=list, help_text="Ids of the people who started the run, or what it comes from, if they may not answer."
     )
     state = models.CharField(
         max_length=10, choices=[(state.value, state.value) for state in RequestState], default=RequestState.OPEN.value
@@ -37,6 +39,12 @@ class HumanRequest(models.Model):
     opened_at = models.DateTimeField()
     expires_at = models.DateTimeField(null=True)
     escalated = models.SmallIntegerField(default=0, help_text="How many escalations have taken place.")
+    due_at = models.DateTimeField(null=True, help_text="When a task should be done.")
+    overdue_at = models.DateTimeField(null=True, help_text="When it was found that it is overdue.")
+    claimed_by = models.CharField(max_length=50, blank=True, default="", help_text="The id of the user who has a task.")
+    claimed_name = models.CharField(max_length=150, blank=True, default="", help_text="The name at that time.")
+    claimed_at = models.DateTimeField(null=True)
+    reminded = models.SmallIntegerField(default=0, help_text="How many reminders were due.")
     output = models.JSONField(null=True)
     closed_at = models.DateTimeField(null=True)
     closed_by = models.CharField(max_length=200, blank=True, default="", help_text="The actor, as kind:id.")
@@ -70,6 +78,7 @@ class HumanAnswer(models.Model):
     name = models.CharField(max_length=150, help_text="The name of the user at that time.")
     choice = models.CharField(max_length=10, choices=[(choice.value, choice.value) for choice in Choice])
     comment = models.TextField(blank=True, default="")
+    behalf = models.JSONField(default=list, help_text="Names of those whose rights came to this person.")
     form = models.JSONField(null=True)
     digest = models.CharField(max_length=64)
     actor = models.CharField(max_length=200, help_text="Who brought the answer, as kind:id.")
@@ -83,3 +92,57 @@ class HumanAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name}: {self.choice}"
+
+
+class HumanDelegation(models.Model):
+    """Somebody has handed all the rights he held in a request to somebody else; `digest` is that of what he saw."""
+
+    id = models.BigAutoField(primary_key=True)
+    request = models.ForeignKey(
+        HumanRequest, on_delete=models.DO_NOTHING, db_constraint=False, related_name="delegations"
+    )
+    run_id = models.UUIDField()
+    giver = models.CharField(max_length=50, help_text="The id of the user.")
+    giver_name = models.CharField(max_length=150, help_text="The name of the user at that time.")
+    taker = models.CharField(max_length=50, help_text="The id of the user.")
+    taker_name = models.CharField(max_length=150, help_text="The name of the user at that time.")
+    reason = models.TextField(blank=True, default="")
+    digest = models.CharField(max_length=64)
+    actor = models.CharField(max_length=200, help_text="Who brought it, as kind:id.")
+    via = models.CharField(max_length=10, help_text="By which way it came.")
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("id",)
+        indexes = [
+            models.Index(fields=("run_id",), name="human_delegation_run"),
+            models.Index(fields=("giver", "request"), name="human_delegation_giver"),
+            models.Index(fields=("taker", "request"), name="human_delegation_taker"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.giver_name} to {self.taker_name}"
+
+
+class HumanLink(models.Model):
+    """A link by which somebody answers without signing in. Its address is signed: the row alone opens nothing."""
+
+    id = models.UUIDField(primary_key=True, default=uuid4)
+    request = models.ForeignKey(HumanRequest, on_delete=models.DO_NOTHING, db_constraint=False, related_name="links")
+    run_id = models.UUIDField()
+    person = models.CharField(max_length=50, help_text="The id of the user it answers for.")
+    name = models.CharField(max_length=150, help_text="The name of the user at that time.")
+    made_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, help_text="When an answer came by it.")
+    revoked_at = models.DateTimeField(null=True, help_text="When the say was handed to somebody else.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=("request", "person"), condition=Q(revoked_at__isnull=True), name="human_link_once"
+            )
+        ]
+        indexes = [models.Index(fields=["run_id"], name="human_link_run")]
+
+    def __str__(self) -> str:
+        return f"link of {self.name}"

@@ -3,33 +3,39 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractUser, Group
-from django.db.models import F, Q, QuerySet
+from django.contrib.auth.models import Group
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Least
 
 from workflows.core import asking
 from workflows.core.asking import Asking
-from workflows.core.voting import Choice, OnExpiry, RequestKind, RequestState, Vote, entitled
-from workflows.errors import UnknownPerson, UnknownRequest
-from workflows.human_models import HumanAnswer, HumanRequest
+from workflows.core.links import LinkStanding, link_standing
+from workflows.core.voting import Choice, OnExpiry, RequestKind, RequestState, Vote, is_over
+from workflows.human_errors import UnknownRequest
+from workflows.human_models import HumanAnswer, HumanDelegation, HumanLink, HumanRequest
+from workflows.human_rights import (
+    Person,
+    active_users,
+    asked_users,
+    claimed_by_others,
+    claimer_of,
+    find_active,
+    may_answer,
+    open_rights,
+    who_may_answer,
+)
 
-_AT_MOST = 200
 BADGE_CAP = 100
-
-
-class Person(NamedTuple):
-    """A user who is asked: the id as text, and the name."""
-
-    id: str
-    name: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """Who is asked for what, as it stands: `given` of `needed`, and some of those who may answer now."""
+    """Who is asked for what, as it stands: `given` of `needed`, and some of those who may answer now.
+
+    `is_reachable` is false where too few people may answer, as of a group without members.
+    """
 
     request: int
     kind: RequestKind
@@ -38,22 +44,11 @@ class Asked:
     given: int
     needed: int
     may_answer: Sequence[str]
+    is_reachable: bool
+    claimed_by: str
+    due_at: datetime | None
     until: datetime | None
     on_expiry: OnExpiry
-
-
-def person_of(user: object) -> Person:
-    """This will give a user as a person who is asked."""
-    assert isinstance(user, AbstractUser), "only users of this site are asked"
-    return Person(id=str(user.pk), name=user.get_username())
-
-
-def get_person(name: str) -> Person:
-    """This will find an active user by name. Raises UnknownPerson."""
-    user = _users().filter(username=name).first()
-    if user is None:
-        raise UnknownPerson(name)
-    return person_of(user)
 
 
 def get_request(request_id: int) -> HumanRequest:
@@ -62,6 +57,29 @@ def get_request(request_id: int) -> HumanRequest:
     if row is None:
         raise UnknownRequest(request_id)
     return row
+
+
+def find_link(link_id: UUID) -> HumanLink | None:
+    """This will find a one-time link with its request, while that is there."""
+    return HumanLink.objects.select_related("request").filter(id=link_id, request__id__isnull=False).first()
+
+
+def standing_of(link: HumanLink, *, row: HumanRequest, now: datetime) -> LinkStanding:
+    """This will say what a link is good for at this moment."""
+    person = find_active(link.person)
+    return link_standing(
+        has_answered=find_answer(row, person=link.person) is not None,
+        state=RequestState(row.state),
+        is_over=is_over(asking_of(row).rule(begun_at=row.opened_at), at=now),
+        is_revoked=link.revoked_at is not None,
+        holds_right=person is not None and may_answer(row, person=person),
+        is_taken=row.claimed_by not in ("", link.person) and claimer_of(row) != "",
+    )
+
+
+def find_answer(row: HumanRequest, *, person: str) -> HumanAnswer | None:
+    """This will find what somebody answered, by the id of the user."""
+    return HumanAnswer.objects.filter(request=row, person=person).first()
 
 
 def requests(*, kind: RequestKind, state: str) -> QuerySet[HumanRequest]:
@@ -79,43 +97,37 @@ def answers_of(row: HumanRequest) -> Sequence[HumanAnswer]:
     return list(HumanAnswer.objects.filter(request=row).order_by("id"))
 
 
+def voter(answer: HumanAnswer) -> str:
+    """This will name who answered, and for whom."""
+    return f"{answer.name} for {', '.join(answer.behalf)}" if answer.behalf else answer.name
+
+
 def votes_of(answers: Collection[HumanAnswer]) -> Sequence[Vote]:
     """This will give answers as the rule counts them."""
     return [Vote(answer.person, Choice(answer.choice), answer.at) for answer in answers]
 
 
-def may_answer(row: HumanRequest, *, person: Person) -> bool:
-    """This will tell whether somebody holds a right to answer at this moment."""
-    return person.id in entitled(_asked_among(row, ids=[person.id]), excluded=row.excluded)
-
-
-def who_may_answer(row: HumanRequest, *, limit: int) -> Sequence[str]:
-    """This will name some of those who may answer now and have not, by name."""
-    users = _users().filter(_is_asked(row)).order_by("username").distinct()
-    found = {str(pk): name for pk, name in users.values_list("pk", "username")[:_AT_MOST]}
-    entitled_now = entitled(found, excluded=row.excluded)
-    done = set(HumanAnswer.objects.filter(request=row).values_list("person", flat=True))
-    return sorted(found[one] for one in entitled_now - done)[:limit]
-
-
 def inbox(person: Person) -> QuerySet[HumanRequest]:
     """This will give the open requests that wait for an answer of somebody, what ends first before the others."""
-    groups = list(_users().filter(pk=person.id).values_list("groups__name", flat=True))
-    asked = Q(users__contains=[person.name]) | Q(groups__has_any_keys=[name for name in groups if name])
-    rows = HumanRequest.objects.filter(asked, state=RequestState.OPEN)
-    return rows.exclude(excluded=person.id).exclude(answers__person=person.id).order_by(*DUE_FIRST)
+    known = open_rights(person)
+    held = [request for request, is_held in known.items() if is_held]
+    rows = HumanRequest.objects.filter(
+        _asks(person) & ~Q(id__in=list(known)) & ~Q(starters__contains=[person.id]) | Q(id__in=held),
+        state=RequestState.OPEN,
+    )
+    rows = rows.exclude(answers__person=person.id)
+    return rows.exclude(id__in=claimed_by_others(rows, person=person)).order_by(*DUE_FIRST)
 
 
-DUE_FIRST = (F("expires_at").asc(nulls_last=True), "id")
-"""What ends first comes first; what never ends comes last."""
+DUE_FIRST = (Least("due_at", "expires_at").asc(nulls_last=True), "id")
+"""What is due or ends first comes first; what never is comes last."""
 
 
 def concerning(person: Person) -> QuerySet[HumanRequest]:
-    """This will give what somebody is asked, or has answered, whatever has become of it."""
-    groups = list(_users().filter(pk=person.id).values_list("groups__name", flat=True))
-    asked = Q(users__contains=[person.name]) | Q(groups__has_any_keys=[name for name in groups if name])
+    """This will give what somebody is asked, has answered or had to do with, whatever has become of it."""
     answered = HumanAnswer.objects.filter(person=person.id).values("request_id")
-    return HumanRequest.objects.filter(asked | Q(id__in=answered)).order_by("-id")
+    handed = HumanDelegation.objects.filter(Q(giver=person.id) | Q(taker=person.id)).values("request_id")
+    return HumanRequest.objects.filter(_asks(person) | Q(id__in=answered) | Q(id__in=handed)).order_by("-id")
 
 
 def inbox_count(person: Person) -> int:
@@ -140,17 +152,40 @@ def asked(row: HumanRequest, *, limit: int) -> Asked:
     """This will say how a request stands."""
     terms = asking_of(row)
     answers = answers_of(row)
+    given = sum(answer.choice != Choice.REJECT for answer in answers)
+    open_to = who_may_answer(row, limit=max(limit, terms.approvers))
     return Asked(
         request=row.id,
         kind=RequestKind(row.kind),
         title=row.title,
         people=people_text(row),
-        given=sum(answer.choice == Choice.APPROVE for answer in answers),
+        given=given,
         needed=terms.approvers,
-        may_answer=who_may_answer(row, limit=limit),
+        may_answer=open_to[:limit],
+        is_reachable=given + len(open_to) >= terms.approvers,
+        claimed_by=claimer_of(row),
+        due_at=row.due_at,
         until=row.expires_at,
         on_expiry=terms.on_expiry,
     )
+
+
+def out_of_reach(*, limit: int) -> Sequence[HumanRequest]:
+    """This will give open requests that too few people may answer, of the `limit` that have waited longest.
+
+    Equal groups and users are looked up once.
+    """
+    counts: dict[tuple[object, ...], int] = {}
+    found = []
+    for row in HumanRequest.objects.filter(state=RequestState.OPEN).order_by("id")[:limit]:
+        key = (*row.users, None, *row.groups, None, *row.starters)
+        if key not in counts:
+            counts[key] = len(
+                {str(pk) for pk in asked_users(row).values_list("pk", flat=True)}.difference(row.starters)
+            )
+        if counts[key] < asking_of(row).approvers and not asked(row, limit=0).is_reachable:
+            found.append(row)
+    return found
 
 
 def people_text(row: HumanRequest) -> str:
@@ -162,7 +197,7 @@ def people_text(row: HumanRequest) -> str:
 
 def unknown_people(*, users: Collection[str], groups: Collection[str]) -> Sequence[str]:
     """This will give what is no active user, or no group, in words."""
-    known = set(_users().filter(username__in=users).values_list("username", flat=True))
+    known = set(active_users().filter(username__in=users).values_list("username", flat=True))
     there = Group.objects
     known_groups = set(there.filter(name__in=groups).values_list("name", flat=True))
     return [
@@ -171,15 +206,6 @@ def unknown_people(*, users: Collection[str], groups: Collection[str]) -> Sequen
     ]
 
 
-def _asked_among(row: HumanRequest, *, ids: Collection[str]) -> Sequence[str]:
-    users = _users().filter(_is_asked(row), pk__in=[one for one in ids if one.isdecimal()]).distinct()
-    return [str(pk) for pk in users.values_list("pk", flat=True)]
-
-
-def _is_asked(row: HumanRequest) -> Q:
-    return Q(username__in=row.users) | Q(groups__name__in=row.groups)
-
-
-def _users() -> QuerySet[AbstractUser]:
-    users: QuerySet[AbstractUser] = get_user_model()._default_manager.filter(is_active=True)
-    return users
+def _asks(person: Person) -> Q:
+    groups = list(active_users().filter(pk=person.id).values_list("groups__name", flat=True))
+    return Q(users__contains=[person.name]) | Q(groups__has_any_keys=[name for name in groups if name])

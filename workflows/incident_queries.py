@@ -41,6 +41,16 @@ def incidents(*, states: Collection[str] = (), workflow: str | None = None) -> Q
     return rows.order_by("-last_seen_at", "fingerprint")
 
 
+def letters(*, ids: Collection[int], fields: Sequence[str]) -> Sequence[Mapping[str, object]]:
+    """This will read some columns of dead letters; of those that are gone nothing."""
+    return list(DeadLetter.objects.filter(id__in=ids).order_by("id").values(*fields))
+
+
+def by_fingerprint(*, found: Collection[str], fields: Sequence[str]) -> Sequence[Mapping[str, object]]:
+    """This will read some columns of incidents."""
+    return list(Incident.objects.filter(fingerprint__in=found).order_by("fingerprint").values(*fields))
+
+
 def resolving(*, limit: int) -> Sequence[str]:
     """This will give incidents that wait for the success of their work, those longest in it first."""
     rows = Incident.objects.filter(state=IncidentState.RESOLVING).order_by("changed_at")

@@ -95,20 +95,23 @@ class StepReport:
 
 def waits_of(run: Run) -> Sequence[Wait]:
     """This will say what a run waits for, in the order of its plan; nothing when it has ended."""
-    plan = plans.program_of(run.program_id).plan
     activations = list(Activation.objects.filter(run_id=run.id).order_by("segment", "slot"))
-    has_items = any(plan.segments[activation.segment].is_map for activation in activations)
+    steps = {activation.id: plans.step_of(activation) for activation in activations}
+    has_items = any(step.for_each is not None for step in steps.values())
     counts = _item_counts(run.id) if has_items else {}
     place = places.find_place(activations)
     lines = capacity.places(activations)
     rules = pause_store.in_force() if activations else ()
-    asked = human_queries.asked_by_step(run.id) if _asks_people(activations, plan=plan) else {}
-    beats = beats_at(activations, plan=plan)
+    asked = human_queries.asked_by_step(run.id) if any(step.uses in ASKING for step in steps.values()) else {}
+    beats = beats_at(activations)
     return [
         _paused(
             replace(
                 _asked(
-                    _wait(activation, plan=plan, counts=counts, place=place, line=lines.get(activation.id)), by=asked
+                    _wait(
+                        activation, step=steps[activation.id], counts=counts, place=place, line=lines.get(activation.id)
+                    ),
+                    by=asked,
                 ),
                 beat=beats.get((activation.segment, activation.position)),
             ),
@@ -116,7 +119,7 @@ def waits_of(run: Run) -> Sequence[Wait]:
                 activation,
                 workflow=run.workflow_name,
                 created_at=run.created_at,
-                step=plan.step_at(segment=activation.segment, position=activation.position),
+                step=steps[activation.id],
                 rules=rules,
             ),
         )
@@ -124,18 +127,13 @@ def waits_of(run: Run) -> Sequence[Wait]:
     ]
 
 
-def _asks_people(activations: Sequence[Activation], *, plan: Plan) -> bool:
-    return any(plan.step_at(segment=one.segment, position=one.position).uses in ASKING for one in activations)
-
-
 def _asked(wait: Wait, *, by: Mapping[str, Sequence[HumanRequest]]) -> Wait:
     return replace(wait, requests=by[wait.step]) if wait.step in by else wait
 
 
-def beats_at(activations: Sequence[Activation], *, plan: Plan) -> Mapping[tuple[int, int], Heartbeat]:
+def beats_at(activations: Sequence[Activation]) -> Mapping[tuple[int, int], Heartbeat]:
     """This will give the latest sign of life of the steps at hand, by their place; only functions give any."""
-    places_at = {(one.segment, one.position) for one in activations}
-    steps = {place: plan.step_at(segment=place[0], position=place[1]) for place in places_at}
+    steps = {(one.segment, one.position): plans.step_of(one) for one in activations}
     if not any(step.uses == BEATING for step in steps.values()):
         return {}
     found = heartbeats.beats_of(activations[0].run_id)
@@ -214,9 +212,8 @@ def _open(step: str, *, run: Run, plan: Plan, waits: Sequence[Wait], counts: _Co
 
 
 def _wait(
-    activation: Activation, *, plan: Plan, counts: _Counts, place: Place | None, line: capacity.Place | None
+    activation: Activation, *, step: StepDefinition, counts: _Counts, place: Place | None, line: capacity.Place | None
 ) -> Wait:
-    step = plan.step_at(segment=activation.segment, position=activation.position)
     reason = WaitReason(activation.wait_reason)
     return Wait(
         step=step.id,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from workflows import statements
-from workflows.store import ActivationRef, HoldRow
+from workflows.store import ActivationRef, Claim, HoldRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,28 +17,35 @@ class SlotLeak:
     holder: int
 
 
-class Called(NamedTuple):
-    """Who has been called out of the line of a limit, and on which lane its step runs."""
+class Succession(NamedTuple):
+    """Who has been called out of the line of a limit and leased at once, with a slot of that limit."""
 
-    ref: ActivationRef
-    lane: str
+    claim: Claim
     limit: str
 
 
-def take_slots(*, hold: HoldRow, limits: Sequence[str], called: str = "") -> Sequence[str]:
+def take_slots(*, hold: HoldRow, limits: Sequence[str]) -> Sequence[str]:
     """This will take a slot of each limit, all or none, and give the limits that had no room: none, when all is taken.
 
-    What an activation has already it keeps. A limit that does not exist has no room. `called` is the limit whose line
-    the activation has just been called out of.
+    What an activation has already it keeps. A limit that does not exist has no room.
     """
-    rows = statements.run("take_slots", {**hold, "limits": list(limits), "called": called})
+    rows = statements.run("take_slots", {**hold, "limits": list(limits)})
     return [name for name, _exists, is_had in rows if not is_had]
 
 
-def wake_line(*, limits: Sequence[str], most: int = 1000) -> Sequence[Called]:
-    """This will make those due who are first in line for free slots, at most `most` of each limit."""
-    rows = statements.run("wake_line", {"limits": list(limits), "most": most})
-    return [Called(ActivationRef(*ref), lane, limit) for *ref, lane, limit in rows]
+def wake_line(*, limits: Sequence[str]) -> Sequence[ActivationRef]:
+    """This will make those due who are first in line for free slots, at most a thousand of each limit."""
+    return [ActivationRef(*row) for row in statements.run("wake_line", {"limits": list(limits)})]
+
+
+def hand_on(*, limits: Sequence[str], lane: str, owner: str, lease_s: float) -> Succession | None:
+    """This will call who is first in line for a free slot of each limit, and tell the dispatchers of whom it made due.
+
+    The first one on `lane` is leased to `owner`, with the slot; None where there is none. No lane: nobody is leased.
+    """
+    params = {"limits": list(limits), "lane": lane, "owner": owner, "lease_s": lease_s}
+    ((limit, *columns),) = statements.run("hand_on", params)
+    return None if limit is None else Succession(Claim(*columns), limit)
 
 
 def slots_leaked() -> Sequence[SlotLeak]:

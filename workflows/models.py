@@ -7,6 +7,7 @@ How the tables hang together:
                                                  1-n Fanout 1-n Item  a `for_each` and its items
                                                  1-n Attempt          attempts without success
                                                  1-n DeadLetter       what has failed for good
+    Workflow 1-n Release                                              which version, and which canary, starts get
     Limit 1-n Slot                                                    how many steps may do something at once
 
 Equal dead letters share an incident: see `workflows/incident_models.py`.
@@ -33,6 +34,7 @@ from workflows.core.states import (
     TrialState,
     WaitReason,
 )
+from workflows.dry_run_models import DryRun as DryRun
 from workflows.event_models import Event as Event
 from workflows.event_models import EventKey as EventKey
 from workflows.event_models import EventWait as EventWait
@@ -42,6 +44,8 @@ from workflows.gate_models import RunSlot as RunSlot
 from workflows.growth_models import GrownPlan as GrownPlan
 from workflows.heartbeat_models import Heartbeat as Heartbeat
 from workflows.human_models import HumanAnswer as HumanAnswer
+from workflows.human_models import HumanDelegation as HumanDelegation
+from workflows.human_models import HumanLink as HumanLink
 from workflows.human_models import HumanRequest as HumanRequest
 from workflows.incident_models import Incident as Incident
 from workflows.incident_models import IncidentHour as IncidentHour
@@ -51,6 +55,7 @@ from workflows.limit_models import Limit as Limit
 from workflows.limit_models import Slot as Slot
 from workflows.pause_models import Pause as Pause
 from workflows.pause_models import PauseEpoch as PauseEpoch
+from workflows.release_models import Release as Release
 from workflows.retry_models import Retry as Retry
 from workflows.start_key_models import StartKey as StartKey
 
@@ -69,6 +74,9 @@ class Workflow(models.Model):
     description = models.TextField(blank=True, default="")
     is_enabled = models.BooleanField(default=True, help_text="New runs are refused while this is off.")
     latest_number = models.PositiveIntegerField(default=0, help_text="Number of the newest version.")
+    release = models.OneToOneField(
+        Release, on_delete=models.PROTECT, null=True, related_name="+", help_text="Which versions starts get."
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -132,6 +140,7 @@ class Run(models.Model):
     )
     is_undoing = models.BooleanField(default=False, db_default=False, help_text="What was done is undone at its end.")
     grown_id = models.BigIntegerField(null=True, help_text="Its own plan, once a step has returned further steps.")
+    is_dry = models.BooleanField(default=False, db_default=False, help_text="It has no effect outside.")
     is_awaited = models.BooleanField(default=False, db_default=False, help_text="A step of another run waits for it.")
 
     class Meta:

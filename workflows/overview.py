@@ -1,5 +1,7 @@
 """Reads that show how the whole engine is doing; each looks at a bounded number of rows and changes nothing.
 
+Dry runs do not count.
+
 A run's id begins with its time of creation, so "the last hour" is a range of the primary key.
 """
 
@@ -74,7 +76,7 @@ def since(moment: datetime) -> UUID:
 
 def running_count() -> Tally:
     """This will count the runs that have not ended."""
-    return _tally(Run.objects.filter(state=RunState.RUNNING))
+    return _tally(Run.objects.filter(state=RunState.RUNNING, is_dry=False))
 
 
 def open_dead_letters() -> Tally:
@@ -84,7 +86,7 @@ def open_dead_letters() -> Tally:
 
 def recent_states(*, now: datetime, within: timedelta) -> tuple[Mapping[RunState, int], bool]:
     """This will count the latest runs started within a time by state; True: there are more than that."""
-    latest = Run.objects.filter(id__gte=since(now - within)).order_by("-id")
+    latest = Run.objects.filter(id__gte=since(now - within), is_dry=False).order_by("-id")
     states = list(latest.values_list("state", flat=True)[: _COUNT_CAP + 1])
     counts = Counter(RunState(state) for state in states[:_COUNT_CAP])
     return {state: counts[state] for state in RunState}, len(states) > _COUNT_CAP
@@ -97,8 +99,8 @@ def runs_per_hour(*, now: datetime, hours: int = 24) -> Sequence[Hour]:
     return [
         Hour(
             begins_at=begin,
-            started=_within(Run.objects.all(), begin),
-            failed=_within(Run.objects.filter(state=RunState.FAILED), begin),
+            started=_within(Run.objects.filter(is_dry=False), begin),
+            failed=_within(Run.objects.filter(state=RunState.FAILED, is_dry=False), begin),
         )
         for begin in begins
     ]
@@ -146,7 +148,7 @@ def failing_workflows(*, now: datetime, within: timedelta, limit: int = 6) -> Se
 
 def with_recent_runs(workflows: QuerySet[Workflow], *, now: datetime) -> QuerySet[Workflow]:
     """This will add `recent_states` (of the latest runs; "" when older than 24 hours) and `latest_run` to workflows."""
-    runs = Run.objects.filter(workflow_name=OuterRef("name")).order_by("-id")
+    runs = Run.objects.filter(workflow_name=OuterRef("name"), is_dry=False).order_by("-id")
     # A condition on the id would lead the planner to read all runs of the day instead of those of the workflow.
     is_recent = When(id__gte=since(now - timedelta(hours=24)), then=F("state"))
     recent = runs.values(recent=Case(is_recent, default=Value("")))[:RUNS_PER_WORKFLOW_CAP]
@@ -161,7 +163,7 @@ def count_states(states: Iterable[str]) -> Sequence[tuple[RunState, int]]:
 
 
 def _failed(*, after: datetime) -> QuerySet[Run]:
-    return Run.objects.filter(state=RunState.FAILED, id__gte=since(after)).order_by("-id")
+    return Run.objects.filter(state=RunState.FAILED, is_dry=False, id__gte=since(after)).order_by("-id")
 
 
 def _within(runs: QuerySet[Run], begin: datetime) -> Tally:

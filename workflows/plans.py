@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import assert_never
 
+from django.db.models import Max
+
 from workflows import event_matching, expressions, validation
 from workflows.core import switching
 from workflows.core.definition import RETURN, JsonObject, JsonValue, StepDefinition
@@ -12,8 +14,9 @@ from workflows.core.plan import Plan, SegmentDocument, restore_plan
 from workflows.core.problems import Problem
 from workflows.core.states import FailureKind, Phase
 from workflows.core.waiting_kinds import WAITING_KINDS
+from workflows.errors import UnknownVersion
 from workflows.flow import FlowProgram, compile_flow
-from workflows.models import GrownPlan, WorkflowVersion
+from workflows.models import Activation, GrownPlan, WorkflowVersion
 from workflows.schema import Schema
 from workflows.switch_validation import compile_switch
 
@@ -139,6 +142,16 @@ def source_of(version_id: int) -> Source:
     )
 
 
+def version_id(*, workflow: str, number: int) -> int:
+    """This will find a version by its number. Raises UnknownVersion."""
+    versions = WorkflowVersion.objects.filter(workflow__name=workflow)
+    found = versions.filter(number=number).values_list("id", flat=True).first()
+    if found is None:
+        latest = versions.aggregate(latest=Max("number"))["latest"]
+        raise UnknownVersion(workflow=workflow, number=number, latest=latest or 0)
+    return found
+
+
 @lru_cache(maxsize=512)
 def program_of(version_id: int) -> Program:
     """This will load and compile a version; versions are immutable, so it is done once. May raise DoesNotExist.
@@ -159,6 +172,11 @@ def program_of(version_id: int) -> Program:
         fairness_key=_fairness_key(plan),
         flow=compile_flow(definition.flow, workflow=version.workflow_name, version=version.number),
     )
+
+
+def step_of(activation: Activation) -> StepDefinition:
+    """This will give the step an activation stands at, by its own plan: its run may have been moved meanwhile."""
+    return program_of(activation.version_id).plan.step_at(segment=activation.segment, position=activation.position)
 
 
 def _program(plan: Plan, step: StepDefinition) -> StepProgram:

@@ -1,5 +1,6 @@
 """Reads of the engine's tables, each with a named order; they change nothing."""
 
+import contextlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -7,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import Count, QuerySet
 
-from workflows import pauses
+from workflows import pauses, statements
 from workflows.core import identity, tolerance
 from workflows.core.allowances import Latest
 from workflows.core.closing import Past
@@ -102,6 +103,11 @@ def first_error(*, run_id: UUID, steps: Collection[str]) -> Mapping[str, JsonVal
     return error
 
 
+def sweeps_wanted(*, now: datetime) -> Sequence[str]:
+    """This will name the parts of a sweep that may have something to do, in the order in which they go."""
+    return list(statements.run("find_sweeps", {"now": now})[0][0])
+
+
 def past_deadline(*, now: datetime) -> Sequence[UUID]:
     """This will give running runs whose deadline has passed and is not held, longest past first; at most 100."""
     runs = Run.objects.filter(state=RunState.RUNNING, deadline_at__lte=now).order_by("deadline_at")
@@ -156,7 +162,7 @@ def ended_runs(selection: RunSelection) -> QuerySet[Run]:
         "id__lt": None if selection.created_before is None else _earliest_id(selection.created_before),
         "id__in": selection.ids,
     }
-    runs = Run.objects.filter(state=selection.state or RunState.FAILED)
+    runs = Run.objects.filter(state=selection.state or RunState.FAILED, is_dry=False)
     return runs.filter(**{name: value for name, value in given.items() if value is not None}).order_by("id")
 
 
@@ -165,9 +171,9 @@ def _earliest_id(instant: datetime) -> UUID:
     return identity.run_id(unix_ms=max(0, int(instant.timestamp() * 1000)), random_bytes=bytes(10))
 
 
-def newest_runs(*, state: str | None, workflow: str | None, limit: int) -> QuerySet[Run]:
-    """This will select the newest runs, of one state or workflow if that is asked for."""
-    wanted = {"state": state, "workflow_name": workflow}
+def newest_runs(*, state: str | None, workflow: str | None, limit: int, is_dry: bool | None = None) -> QuerySet[Run]:
+    """This will select the newest runs, of one state, workflow or mode if that is asked for."""
+    wanted = {"state": state, "workflow_name": workflow, "is_dry": is_dry}
     runs = Run.objects.filter(**{name: value for name, value in wanted.items() if value is not None})
     return runs.select_related("version").order_by("-id")[:limit]
 
@@ -206,3 +212,24 @@ def states_of(*, run_ids: Collection[UUID]) -> Mapping[UUID, str]:
     if not run_ids:
         return {}
     return dict(Run.objects.filter(id__in=run_ids).values_list("id", "state"))
+
+
+def failed_of(*, run_ids: Sequence[UUID]) -> Sequence[UUID]:
+    """This will say which of these runs have ended without success."""
+    ended = Run.objects.filter(id__in=run_ids, state__in=(RunState.FAILED, RunState.CANCELLED)).order_by("id")
+    return list(ended.values_list("id", flat=True))
+
+
+def traced(traces: Collection[str]) -> Mapping[str, UUID]:
+    """This will give the run that each text names: its id, or the correlation id of the newest such run."""
+    ids: dict[UUID, str] = {}
+    for trace in traces:
+        with contextlib.suppress(ValueError):
+            ids[UUID(trace)] = trace
+    by_id = {ids[run]: run for run in Run.objects.filter(id__in=ids).order_by("id").values_list("id", flat=True)}
+    found = dict(by_id)
+    for trace in set(traces) - by_id.keys():  # one by one: a correlation id may have a million runs
+        run = Run.objects.filter(correlation_id=trace).order_by("-id").values_list("id", flat=True).first()
+        if run is not None:
+            found[trace] = run
+    return found

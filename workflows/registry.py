@@ -41,6 +41,7 @@ class Function:
     arguments: JsonObject
     takes_context: bool
     schema: Schema
+    is_pure: bool = False
 
     @property
     def origin(self) -> str:
@@ -71,19 +72,28 @@ def takes_context(name: str) -> bool:
     return found is not None and found.takes_context
 
 
+def is_pure(name: str) -> bool:
+    """This will tell whether a function of that name is registered and promises to change nothing."""
+    found = _functions.get(name)
+    return found is not None and found.is_pure
+
+
 @overload
 def function(implementation: _F, /) -> _F: ...
 @overload
-def function(*, name: str | None = None) -> Callable[[_F], _F]: ...
-def function(implementation: _F | None = None, /, *, name: str | None = None) -> _F | Callable[[_F], _F]:
+def function(*, name: str | None = None, pure: bool = False) -> Callable[[_F], _F]: ...
+def function(
+    implementation: _F | None = None, /, *, name: str | None = None, pure: bool = False
+) -> _F | Callable[[_F], _F]:
     """This will let workflows call a function, as `<app>.<function name>`, and give it back unchanged.
 
     A `name` with a dot is taken as it is; without one it replaces the function's own name. A parameter
-    `context` is given the `StepContext`. Raises FunctionInvalid.
+    `context` is given the `StepContext`. `pure` promises that it changes nothing: dry runs may call it. Raises
+    FunctionInvalid.
     """
 
     def register(implementation: _F) -> _F:
-        _register(implementation, name=name)
+        _register(implementation, name=name, is_pure=pure)
         return implementation
 
     return register if implementation is None else register(implementation)
@@ -126,7 +136,7 @@ def _copied(value: JsonValue) -> JsonValue:
     return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
-def _register(implementation: _Callable, *, name: str | None) -> None:
+def _register(implementation: _Callable, *, name: str | None, is_pure: bool) -> None:
     schema, takes_context = _signature(implementation)
     registered = Function(
         name=_full_name(implementation, name=name),
@@ -134,6 +144,7 @@ def _register(implementation: _Callable, *, name: str | None) -> None:
         arguments=schema,
         takes_context=takes_context,
         schema=Schema(schema),
+        is_pure=is_pure,
     )
     before = _functions.get(registered.name)
     if before is not None and before.origin != registered.origin:

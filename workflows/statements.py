@@ -14,6 +14,7 @@ from django.db import connection
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _PLANS_S = 5.0
+_SPARE_S = 2.0
 _plans = threading.local()
 _files = [("workflows", "hot_path.sql")]
 
@@ -47,6 +48,14 @@ def execute(name: str, params: Mapping[str, object]) -> int:
     """This will execute a named statement that gives no rows, and give how many it changed."""
     with _cursor() as cursor:
         return cursor.execute(statements()[name], params, prepare=True).rowcount
+
+
+def renew_plans() -> bool:
+    """This will let go of plans that are nearly too old, and tell whether it did: who has time now plans anew now."""
+    if time.monotonic() < getattr(_plans, "good_until", 0.0) - _SPARE_S:
+        return False
+    _plans.good_until = 0.0
+    return True
 
 
 @contextmanager

@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from workflows import asking_validation, event_matching, switch_validation
-from workflows.core import switching
+from workflows.cel_inputs import cel_problems
+from workflows.core import subworkflow, switching
 from workflows.core.asking import ASKING
 from workflows.core.building import expression_source
 from workflows.core.definition import RETURN, JsonObject, JsonValue
@@ -22,6 +23,7 @@ from workflows.expressions import (
     compile_expression,
     compile_value,
 )
+from workflows.pin_validation import KnownVersions, pin_problems
 from workflows.schema import Schema
 from workflows.timeout_validation import misplaced_timeouts, timeout_problems
 
@@ -58,6 +60,7 @@ class Surroundings:
     limits: Collection[str] | None = None
     dependents: frozenset[str] = frozenset()
     is_closing: bool = False
+    versions: KnownVersions | None = None
 
     def scope(self, *, has_item: bool) -> Scope:
         """This will give what the expressions of the step may refer to."""
@@ -71,7 +74,7 @@ def step_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> I
     yield from _condition_problems(step.get("if"), at=path_to(at, "if"), scope=outer)
     yield from _for_each_problems(step, at=at, scope=outer)
     inner = surroundings.scope(has_item="for_each" in step)
-    yield from _input_problems(step, at=path_to(at, "with"), scope=inner)
+    yield from _input_problems(step, at=path_to(at, "with"), scope=inner, uses=surroundings.uses)
     yield from _tolerance_problems(step, at=at)
     yield from _repetition_problems(step, at=at, scope=replace(inner, has_output=True))
     yield from _switch_problems(step, at=at, surroundings=surroundings)
@@ -85,15 +88,17 @@ def step_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> I
 def undo_problems(undo: JsonObject, *, at: str, has_item: bool, surroundings: Surroundings) -> Iterator[Problem]:
     """This will give everything that is wrong with the `undo` of a step beyond its shape."""
     yield from _use_problems(undo, at=at, surroundings=surroundings)
-    yield from _input_problems(undo, at=path_to(at, "with"), scope=surroundings.scope(has_item=has_item))
+    scope = surroundings.scope(has_item=has_item)
+    yield from _input_problems(undo, at=path_to(at, "with"), scope=scope, uses=surroundings.uses)
     yield from duration_problems(undo, at=at)
     yield from misplaced_timeouts(undo, at=at, has_item=has_item)
 
 
-def _input_problems(step: JsonObject, *, at: str, scope: Scope) -> Iterator[Problem]:
-    inputs, uses = step.get("with"), str(step.get("uses"))
-    if isinstance(inputs, Mapping) and event_matching.match_of(inputs, uses=uses) is not None:
-        yield from event_matching.match_problems(inputs, uses=uses, at=at, scope=scope)
+def _input_problems(step: JsonObject, *, at: str, scope: Scope, uses: Mapping[str, JsonObject]) -> Iterator[Problem]:
+    inputs, name = step.get("with"), str(step.get("uses"))
+    yield from cel_problems(inputs, schema=uses.get(name), at=at)
+    if isinstance(inputs, Mapping) and event_matching.match_of(inputs, uses=name) is not None:
+        yield from event_matching.match_problems(inputs, uses=name, at=at, scope=scope)
         inputs = event_matching.without_match(inputs)
     yield from template_problems(inputs, at=at, scope=scope)
 
@@ -164,10 +169,13 @@ def _use_problems(step: JsonObject, *, at: str, surroundings: Surroundings) -> I
         return
     inputs = step.get("with", {})
     yield from Schema(surroundings.uses[uses]).problems(inputs, at=path_to(at, "with"), is_open=has_code)
+    yield from _constant_problems(inputs, schema=surroundings.uses[uses], at=path_to(at, "with"))
     if uses == "python" and isinstance(inputs, Mapping):
         yield from _function_problems(inputs, at=path_to(at, "with"), functions=surroundings.functions)
     if uses == "wait" and isinstance(inputs, Mapping):
         yield from _wait_problems(inputs, at=path_to(at, "with"))
+    if uses == subworkflow.USES and isinstance(inputs, Mapping):
+        yield from pin_problems(inputs, at=path_to(at, "with"), known=surroundings.versions)
     if uses in ASKING and isinstance(inputs, Mapping):
         yield from asking_validation.asking_problems(inputs, at=path_to(at, "with"))
     yield from _connection_problems(step, uses=uses, inputs=inputs, at=at)
@@ -198,6 +206,17 @@ def _function_problems(inputs: JsonObject, *, at: str, functions: Collection[str
         elif isinstance(functions, Mapping):
             schema = Schema(functions[name])
             yield from schema.problems(inputs.get("args", {}), at=path_to(at, "args"), is_open=has_code)
+
+
+def _constant_problems(inputs: JsonValue, *, schema: JsonObject, at: str) -> Iterator[Problem]:
+    """A statement or a command must not be put together out of values: whoever sends one would write it."""
+    properties = schema.get("properties")
+    for name, described in properties.items() if isinstance(properties, Mapping) else ():
+        if not (isinstance(described, Mapping) and described.get("x-constant")):
+            continue
+        if isinstance(inputs, Mapping) and has_code(inputs.get(name)):
+            hint = "write it without `${{ }}`, and hand values over beside it, as its description says"
+            yield Problem(path_to(at, name), "must be written here, not computed", hint)
 
 
 def _connection_problems(step: JsonObject, *, uses: str, inputs: JsonValue, at: str) -> Iterator[Problem]:

@@ -13,9 +13,10 @@ import orjson
 
 from audit.events import EncodedEvent
 from workflows import statements
-from workflows.core.allowances import EntryTimes
 from workflows.core.definition import JsonValue
 from workflows.core.states import WaitReason
+from workflows.start_rows import EntryRow as EntryRow
+from workflows.start_rows import RunRow as RunRow
 
 GATES = [reason.value for reason in WaitReason if reason.is_gate]
 """The wait reasons of runs that have not been let in yet."""
@@ -57,7 +58,7 @@ class Claim:
 
     `was_lost`: another worker held it and did not come back. `input` and `error` are the run's as JSON text. `ending`
     is what the run will end as; `notice` says whether anything comes after the step under way;
-    `is_awaited`: a step of another run waits for this one.
+    `is_awaited`: a step of another run waits for this one; `is_dry`: it may have no effect outside.
     """
 
     id: int
@@ -90,6 +91,7 @@ class Claim:
     error: str | None = None
     notice: int = 0
     is_awaited: bool = False
+    is_dry: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,36 +105,6 @@ class HeldItem:
     started_at: datetime | None
     round: int = 0
     parked_s: float = 0.0
-
-
-class RunRow(TypedDict):
-    """A run to begin. `event` is its audit event, encoded."""
-
-    id: str
-    version_id: int
-    workflow_name: str
-    input: JsonValue
-    correlation_id: str
-    traceparent: str
-    started_by: str
-    priority: int
-    fairness_key: str
-    fairness_weight: float
-    deadline_at: str | None
-    start_key: str | None
-    start_digest: str
-    start_at: str | None
-    created_at: str
-    event: EncodedEvent
-
-
-class EntryRow(EntryTimes):
-    """A first activation of a run. Where it may not wait for ever: how long until it must have begun, and ended."""
-
-    run_id: str
-    segment: int
-    position: int
-    lane: str
 
 
 _Held = TypeVar("_Held", "AdvanceRow", "FinishRow", "RetryRow", "PostponeRow", "HoldRow")
@@ -229,27 +201,21 @@ def dump(value: object) -> str:
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-def find_newest_version(*, name: str) -> tuple[int, bool] | None:
-    """This will give the id of a workflow's newest version and whether new runs are allowed, or None."""
-    rows = statements.run("find_newest_version", {"name": name})
-    return (rows[0][0], rows[0][1]) if rows else None
-
-
 def fragment(text: str) -> object:
     """This will embed JSON that is written already in what `dump` writes."""
     return orjson.Fragment(text)
 
 
 def start_runs(
-    *, version_id: int, runs: Sequence[RunRow], entries: Sequence[EntryRow], wait_ms: int | None = None
+    *, release_id: int, runs: Sequence[RunRow], entries: Sequence[EntryRow], wait_ms: int | None = None
 ) -> frozenset[UUID] | None:
     """This will begin runs and give the ids of those that were begun: not those whose start key was taken.
 
-    None: the version is not the newest, or its workflow is disabled, and nothing was begun. `wait_ms` is how long it
-    may wait for another transaction that is using one of the start keys; None: as long as the session allows.
+    None: the release is not in use any more, or its workflow is disabled, and nothing was begun. `wait_ms` is how long
+    it may wait for another transaction that is using one of the start keys; None: as long as the session allows.
     """
     params = {
-        "version_id": version_id,
+        "release_id": release_id,
         "runs": dump(runs),
         "entries": dump(entries),
         "wait": None if wait_ms is None else f"{wait_ms}ms",

@@ -146,7 +146,7 @@ def find_story(run_id: UUID, *, item_state: str = "") -> Story | None:
     if run is None:
         return None
     version = published(run.program_id)
-    waits = _waits(run, plan=version.plan)
+    waits = _waits(run)
     letters = DeadLetter.objects.filter(run_id=run_id).order_by("-id")
     failed_items = Attempt.objects.filter(run_id=run_id, index__isnull=False).order_by("-id")
     return Story(
@@ -185,15 +185,15 @@ def attempts_of(letter: DeadLetter) -> QuerySet[Attempt]:
     return attempts.order_by("-id")
 
 
-def _waits(run: Run, *, plan: Plan) -> Sequence[Wait]:
+def _waits(run: Run) -> Sequence[Wait]:
     rows = list(Activation.objects.filter(run_id=run.id).order_by("segment", "slot")[:_FAR])
     place = places.find_place(rows)
     lines = capacity.places(rows)
-    paused = _paused(run, rows=rows, plan=plan)
-    beats = inspection.beats_at(rows, plan=plan)
+    paused = _paused(run, rows=rows)
+    beats = inspection.beats_at(rows)
     return [
         Wait(
-            step=plan.segments[row.segment].steps[row.position],
+            step=plans.step_of(row).id,
             slot=row.slot,
             reason=WaitReason.PAUSED if row.id in paused else WaitReason(row.wait_reason),
             object=paused[row.id].key if row.id in paused else row.wait_object,
@@ -214,7 +214,7 @@ def _waits(run: Run, *, plan: Plan) -> Sequence[Wait]:
     ]
 
 
-def _paused(run: Run, *, rows: Sequence[Activation], plan: Plan) -> Mapping[int, PauseRule]:
+def _paused(run: Run, *, rows: Sequence[Activation]) -> Mapping[int, PauseRule]:
     """The pauses that keep activations waiting, by the activation's id."""
     rules = pause_store.in_force() if rows else ()
     found = {
@@ -222,7 +222,7 @@ def _paused(run: Run, *, rows: Sequence[Activation], plan: Plan) -> Mapping[int,
             row,
             workflow=run.workflow_name,
             created_at=run.created_at,
-            step=plan.step_at(segment=row.segment, position=row.position),
+            step=plans.step_of(row),
             rules=rules,
         )
         for row in rows

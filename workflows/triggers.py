@@ -3,9 +3,11 @@
 It turns the dependency round: this app publishes definitions, and knows nothing of schedules.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 from audit.events import Actor
 from workflows.core.definition import JsonObject, JsonValue
@@ -22,12 +24,41 @@ class Trigger(Protocol):
         """This will store what the section says (None: it is not there), in the caller's transaction."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Occurrence:
+    """An event that has just been published, by its row, and what it is."""
+
+    row: UUID
+    type: str
+    source: str
+
+
+class Listener(Protocol):
+    """Who wants to know of events as they are published."""
+
+    def __call__(self, events: Sequence[Occurrence], *, now: datetime) -> None:
+        """This will write down what follows, in the caller's transaction; it starts nothing itself."""
+
+
 _triggers: dict[str, Trigger] = {}
+_listeners: list[Listener] = []
 
 
 def register(section: str, trigger: Trigger) -> None:
     """This will have a section of `on` looked after; the latest registration counts."""
     _triggers[section] = trigger
+
+
+def listen(listener: Listener) -> None:
+    """This will have somebody be told of events; once, however often it is asked for."""
+    if listener not in _listeners:
+        _listeners.append(listener)
+
+
+def occurred(events: Sequence[Occurrence], *, now: datetime) -> None:
+    """This will tell of new events, inside the transaction that publishes them."""
+    for listener in _listeners if events else ():
+        listener(events, now=now)
 
 
 def trigger_problems(document: JsonObject) -> Iterator[Problem]:

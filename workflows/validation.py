@@ -14,6 +14,7 @@ from workflows.definition_schema import definition_schema
 from workflows.expressions import Scope
 from workflows.flow_validation import flow_problems
 from workflows.needs_validation import needs_problems, readable_steps
+from workflows.pin_validation import KnownVersions
 from workflows.schema import Schema, schema_problems
 from workflows.step_validation import (
     BUILT_IN_USES,
@@ -38,15 +39,16 @@ def parse_definition(
     functions: Collection[str] | None = None,
     lanes: Collection[str] | None = None,
     limits: Collection[str] | None = None,
+    versions: KnownVersions | None = None,
 ) -> Definition:
     """This will check a document and build its definition, `defaults` merged into the steps.
 
     `uses` has the JSON Schema of `with` for each installed adapter (`python` and `set` are built in);
     `functions` names the registered Python functions, as a mapping also the JSON Schema of their `args`
-    (None: any name will do); so do `lanes` the queues and `limits` the limits that exist. Raises DefinitionInvalid with
-    every problem.
+    (None: any name will do); so do `lanes` the queues, `limits` the limits and `versions` the versions of other
+    workflows that exist. Raises DefinitionInvalid with every problem.
     """
-    problems = find_problems(document, uses=uses, functions=functions, lanes=lanes, limits=limits)
+    problems = find_problems(document, uses=uses, functions=functions, lanes=lanes, limits=limits, versions=versions)
     if problems:
         raise DefinitionInvalid(problems)
     return restore_definition(document)
@@ -59,11 +61,20 @@ def find_problems(
     functions: Collection[str] | None = None,
     lanes: Collection[str] | None = None,
     limits: Collection[str] | None = None,
+    versions: KnownVersions | None = None,
 ) -> list[Problem]:
     """This will give everything that is wrong with a document, in its order as far as possible."""
     shape = _compiled_schema().problems(document)
     misshapen = {problem.path for problem in shape}
-    meaning = _meaning(document, uses={**BUILT_IN_USES, **uses}, functions=functions, lanes=lanes, limits=limits)
+    base = Surroundings(
+        upstream=frozenset(),
+        steps=frozenset(readable_steps(document.get("steps"))),
+        uses={**BUILT_IN_USES, **uses},
+        functions=functions,
+        limits=limits,
+        versions=versions,
+    )
+    meaning = _meaning(document, base=base, lanes=lanes)
     return shape + [problem for problem in dict.fromkeys(meaning) if problem.path not in misshapen]
 
 
@@ -72,14 +83,7 @@ def _compiled_schema() -> Schema:
     return Schema(definition_schema())
 
 
-def _meaning(
-    document: JsonObject,
-    *,
-    uses: Mapping[str, JsonObject],
-    functions: Collection[str] | None,
-    lanes: Collection[str] | None,
-    limits: Collection[str] | None,
-) -> Iterator[Problem]:
+def _meaning(document: JsonObject, *, base: Surroundings, lanes: Collection[str] | None) -> Iterator[Problem]:
     steps = readable_steps(document.get("steps"))
     needs = {step_id: needs_of(step.get("needs")) for step_id, step in steps.items()}
     upstream = upstream_of(needs)
@@ -89,7 +93,6 @@ def _meaning(
             dependents.setdefault(need, []).append(step_id)
     yield from _top_problems(document, lanes=lanes)
     yield from needs_problems(steps, needs=needs, at="$.steps")
-    base = Surroundings(upstream=frozenset(), steps=frozenset(steps), uses=uses, functions=functions, limits=limits)
     for step_id, step in steps.items():
         surroundings = replace(base, upstream=upstream[step_id], dependents=frozenset(dependents.get(step_id, ())))
         at = path_to("$.steps", step_id)

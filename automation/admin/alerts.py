@@ -8,14 +8,15 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Model
 from django.http import HttpRequest
 from django.utils import timezone
-from unfold.admin import ModelAdmin
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
 from automation.alerting import rules
 from automation.errors import AlertRuleInvalid, AlertRuleNotYours
 from automation.models import Alert, AlertRule
-from workflows.admin.pages import actor_of
+from integrations import admin_forms
+from workflows.admin.pages import ListingAdmin, actor_of
+from workflows.templatetags.workflow_display import span
 
 
 class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameter at run time
@@ -29,6 +30,13 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class tak
     class Meta:
         model = AlertRule
         fields = ("name", "kind", "object", "count", "over_s", "tell", "repeat_s", "tells_end", "is_enabled")
+        labels = {
+            "count": "At least",
+            "over_s": "Longer than, s",
+            "repeat_s": "Tell again after, s",
+            "tells_end": "Tell the end",
+            "is_enabled": "Enabled",
+        }
 
     def __init__(self, *args: Any, **options: Any) -> None:  # Any: Django's
         super().__init__(*args, **options)
@@ -39,28 +47,38 @@ class RuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class tak
         """This will say everything that is wrong with the rule, each at its field."""
         cleaned: dict[str, Any] = super().clean() or {}
         given = {**cleaned, "over": cleaned.get("over_s", 0), "repeat": cleaned.get("repeat_s", 0)}
-        lines = [line for line in str(cleaned.get("tell", "")).splitlines() if line.strip()]
+        lines = admin_forms.lines_of(str(cleaned.get("tell", "")))
         document = {key: given[key] for key in rules.FIELDS if key in given} | {"tell": lines}
         try:
             self.rule = rules.read_rule(str(cleaned.get("name", self.instance.name)), document)
         except AlertRuleInvalid as error:
-            for key, text in error.problems.items():
-                name = {"over": "over_s", "repeat": "repeat_s"}.get(key, key)
-                self.add_error(name if name in self.fields else None, text)
+            admin_forms.tell(self, error.problems.items(), renamed={"over": "over_s", "repeat": "repeat_s"})
             return cleaned
         return {**cleaned, "tell": list(self.rule.tell)}
 
 
 @admin.register(AlertRule)
-class AlertRuleAdmin(ModelAdmin):
+class AlertRuleAdmin(ListingAdmin):
     """The rules, and a form for each; what a file says is only shown."""
 
     form = RuleForm
-    list_display = ("name", "kind", "object", "count", "over_s", "told", "is_enabled", "is_declared")
+    list_display = ("name", "kind", "object", "count", "over", "told", "is_enabled", "where")
+    fields = RuleForm.Meta.fields
+    empty_text = "Nobody is told of anything yet."
     list_filter = ("kind", "is_enabled")
     list_filter_sheet = False
     search_fields = ("name", "object")
     ordering = ("name",)
+
+    @display(description="Longer than")
+    def over(self, row: AlertRule) -> str:
+        """This will show how long something has to last."""
+        return span(row.over_s) if row.over_s else "-"
+
+    @display(description="Written")
+    def where(self, row: AlertRule) -> str:
+        """This will say where the rule is changed."""
+        return "in a file" if row.is_declared else "here"
 
     @display(description="Tells")
     def told(self, row: AlertRule) -> str:
@@ -97,7 +115,7 @@ class AlertRuleAdmin(ModelAdmin):
 
 
 @admin.register(Alert)
-class AlertAdmin(ModelAdmin):
+class AlertAdmin(ListingAdmin):
     """What is and was wrong, the newest first; nothing is edited."""
 
     list_display = ("words", "status", "rule", "began_at", "ended_at", "told")
@@ -108,7 +126,6 @@ class AlertAdmin(ModelAdmin):
     search_fields = ("rule", "object")
     ordering = ("-id",)
     sortable_by = ()
-    show_full_result_count = False
 
     @display(description="State", label={"firing": "danger", "over": "success"})
     def status(self, row: Alert) -> str:

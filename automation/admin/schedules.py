@@ -14,13 +14,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from automation import schedule_queries, scheduling
+from automation import schedule_explaining, schedule_queries, scheduling
 from automation.admin.schedule_form import ScheduleForm
 from automation.errors import AutomationError
 from automation.models import Schedule
 from automation.schedule.backfill import Order, Reprocess
 from automation.schedule.rule import TIMINGS
 from workflows.admin.pages import ReadingAdmin, actor_of, names_of
+from workflows.templatetags.workflow_display import span
 
 _FIRES = 50
 _COLOURS = {"active": "succeeded", "paused": "skipped", "ended": "cancelled", "exhausted": "skipped"}
@@ -98,8 +99,8 @@ class ScheduleAdmin(ReadingAdmin):
         if fire is None:
             return "-"
         due_at, fire_at, at = (datetime.fromisoformat(fire[key]) for key in ("due_at", "fire_at", "recorded_at"))
-        late_ms = round((at - fire_at).total_seconds() * 1000)
-        return _badge(_FIRE_COLOURS[fire["state"]], f"{due_at.astimezone(UTC):%m-%d %H:%M} · {late_ms} ms late")
+        late = span((at - fire_at).total_seconds())
+        return _badge(_FIRE_COLOURS[fire["state"]], f"{due_at.astimezone(UTC):%m-%d %H:%M} · {late} late")
 
     def page_context(self, request: HttpRequest, row: Any) -> dict[str, object]:  # Any: the model's row
         """This will give what the page of one schedule shows."""
@@ -112,6 +113,7 @@ class ScheduleAdmin(ReadingAdmin):
             "colour": _COLOURS[schedule.state],
             "timing": timing_text(schedule),
             "zone": schedule.rule.get("timezone", "UTC"),
+            "why": schedule_explaining.explain(schedule, now=now),
             "upcoming": schedule_queries.preview(schedule, now=now),
             "fires": [(fire, _FIRE_COLOURS[fire.state]) for fire in schedule_queries.fires_of(schedule)[:_FIRES]],
             "missed": [one for one in schedule_queries.missed_fires(now=now) if one.schedule_id == schedule.pk],

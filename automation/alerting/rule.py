@@ -29,8 +29,12 @@ class RuleKind(StrEnum):
     """A due time passed and nobody recorded it."""
     HISTORY = "history"
     """A month has no partition."""
+    VARIANCE = "variance"
+    """Open variances that one comparison was the first to find; the object is a job. `count`: variances at least."""
     AUDIT = "audit"
     """The trail can be changed, or was."""
+    FINDING = "finding"
+    """The doctor has found something; the object is a code such as `receiver-late`. Errors and warnings count alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

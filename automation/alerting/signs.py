@@ -6,12 +6,14 @@ from datetime import datetime
 import structlog
 from django.conf import settings
 from django.db import DatabaseError
+from django.utils.module_loading import import_string
 
 from audit import queries as trail
 from audit import verify
 from automation import schedule_queries
 from automation.alerting.rule import RuleKind, Sign
-from automation.doctor import asking
+from automation.doctor import asking, diagnosis
+from automation.doctor.finding import Level
 from retention import queries as retention
 from workflows import condition, incident_queries
 from workflows.core.states import IncidentState
@@ -118,6 +120,12 @@ def _history(now: datetime, _named: Collection[str]) -> Sequence[Sign]:
     ]
 
 
+def _variances(now: datetime, _named: Collection[str]) -> Sequence[Sign]:
+    """The app that knows them is beside this one: settings say where to ask."""
+    look_there = import_string(settings.ALERT_SIGNS[RuleKind.VARIANCE])
+    return [Sign(kind=RuleKind.VARIANCE, **one) for one in look_there(now=now)]
+
+
 def _audit(_now: datetime, _named: Collection[str]) -> Sequence[Sign]:
     """The latest events are proven again at each look; all of them by `automation audit verify`."""
     changed = verify.verify(trail.page(after_id=trail.latest_id() - _LATEST, limit=_LATEST))
@@ -130,6 +138,20 @@ def _audit(_now: datetime, _named: Collection[str]) -> Sequence[Sign]:
             Sign(kind=RuleKind.AUDIT, object=f"event {one}", words=f"event {one} was changed after it was recorded")
             for one in changed
         ),
+    ]
+
+
+def _findings(_now: datetime, _named: Collection[str]) -> Sequence[Sign]:
+    """What the doctor says, with what mends it."""
+    return [
+        Sign(
+            kind=RuleKind.FINDING,
+            object=f"{found.code} {found.where}"[:300],
+            scope=found.code,
+            words=f"{found.where}: {found.what} ({found.why}). {found.mend}",
+        )
+        for found in diagnosis.diagnose(asking.ask())
+        if found.level is not Level.OK
     ]
 
 
@@ -148,5 +170,7 @@ _LOOKS: Mapping[RuleKind, Callable[[datetime, Collection[str]], Sequence[Sign]]]
     RuleKind.WORKER: _workers,
     RuleKind.SCHEDULE: _schedules,
     RuleKind.HISTORY: _history,
+    RuleKind.VARIANCE: _variances,
     RuleKind.AUDIT: _audit,
+    RuleKind.FINDING: _findings,
 }

@@ -7,6 +7,7 @@ from rest_framework import serializers
 
 from automation.schedule.backfill import Order, Reprocess
 from automation.schedule.decide import Cause, FireState
+from automation.schedule.waiting import ScheduleWait
 from workflows.api.state_field import StateField
 
 
@@ -108,6 +109,43 @@ class PreviewSerializer(serializers.Serializer[Any]):
     """The next due times of a schedule."""
 
     results = UpcomingSerializer(many=True)
+
+
+class ScheduleReasonSerializer(serializers.Serializer[Any]):
+    """Why a schedule does not start anything now."""
+
+    reason = StateField(ScheduleWait)
+    object_kind = serializers.CharField(help_text="What kind of thing it waits for: `instant`, `run`, `calendar`, ...")
+    object_name = serializers.CharField()
+    due_at = serializers.DateTimeField(allow_null=True, help_text="The due time that is held up.")
+    since = serializers.DateTimeField()
+    until = serializers.DateTimeField(allow_null=True, help_text="When it is over by itself; null: not known.")
+    says = serializers.CharField(help_text="The reason in words.")
+    ends_when = serializers.CharField(help_text="What would end it, in words.")
+    position = serializers.IntegerField(allow_null=True, help_text="The place in the buffer, from 1.")
+    ahead = serializers.ListField(child=serializers.CharField(), help_text="What is in the way, and what it waits for.")
+
+
+class BecameSerializer(serializers.Serializer[Any]):
+    """What has become of the latest due time."""
+
+    due_at = serializers.DateTimeField()
+    state = serializers.CharField()
+    reason = serializers.CharField()
+    says = serializers.CharField()
+    run = serializers.UUIDField(source="run_id", allow_null=True)
+
+
+class ScheduleExplanationSerializer(serializers.Serializer[Any]):
+    """What a schedule waits for; `reasons` is never empty."""
+
+    id = serializers.IntegerField()
+    schedule = serializers.CharField()
+    workflow = serializers.CharField()
+    state = serializers.CharField()
+    summary = serializers.CharField(help_text="The first reason in one line.")
+    reasons = ScheduleReasonSerializer(many=True)
+    latest = BecameSerializer(allow_null=True)
 
 
 class BackfillFormSerializer(serializers.Serializer[Any]):

@@ -13,7 +13,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from automation import schedule_queries, scheduling
+from automation import schedule_explaining, schedule_queries, scheduling
 from automation.api.forms import (
     BackfillFormSerializer,
     BackfillPlanSerializer,
@@ -25,6 +25,7 @@ from automation.api.forms import (
     PoliciesSerializer,
     PreviewSerializer,
     ReasonSerializer,
+    ScheduleExplanationSerializer,
     ScheduleFormSerializer,
     ScheduleSerializer,
 )
@@ -143,6 +144,12 @@ class ScheduleActionViewSet(ApiViewSet):
         schedule = schedule_queries.get_schedule(schedule_id)
         found = schedule_queries.preview(schedule, now=timezone.now(), count=_count(request))
         return Response(PreviewSerializer({"results": found}).data)
+
+    @extend_schema(responses={200: ScheduleExplanationSerializer, **problems(404)})
+    def why(self, _request: Request, schedule_id: int) -> Response:
+        """Say what its next due time, its buffer and its backfills wait for."""
+        found = schedule_explaining.explain(schedule_queries.get_schedule(schedule_id), now=timezone.now())
+        return Response(ScheduleExplanationSerializer(found).data)
 
 
 class FireViewSet(ApiViewSet):

@@ -21,15 +21,19 @@ from kombu.exceptions import KombuError
 
 from audit import queries as trail
 from automation import schedule_queries
+from automation.doctor.asking_outside import outside
 from automation.doctor.evidence import Broker, Cache, Configuration, Database, Evidence, Queue, Waiting, Work
 from automation.firing import leading
+from automation.intake import envelope
+from automation.sink import feeding
 from integrations import queries as integrations
 from retention import queries as retention
-from workflows import condition, incident_queries, overview, pause_store
+from workflows import condition, human_queries, incident_queries, overview, pause_store
 from workflows.core.states import IncidentState
 
 Answer = TypeVar("Answer")
 _LIMIT_S = 3
+_REQUESTS = 500
 _STUCK = timedelta(seconds=60)
 _OPEN = (IncidentState.OPEN, IncidentState.RESOLVING)
 _AWAY = (DatabaseError, redis.RedisError, OSError, KombuError, AMQPError)
@@ -105,7 +109,19 @@ def _broker() -> Broker:
             version=str(server.get("version", "")),
             queues=[_queue(link, declared) for declared in current_app.amqp.queues.values()],
             dead_queue=settings.DEAD_QUEUE,
+            inbound=_inbound(link),
         )
+
+
+def _inbound(link: Connection) -> Queue:
+    """The queue of intakes is none of Celery's; where no webhook has ever come there is none."""
+    try:
+        with link.channel() as channel:
+            queue = DeclaredQueue(envelope.QUEUE, channel=channel)
+            found: Any = queue.queue_declare(passive=True)  # Any: AMQP's answer
+    except NotFound:
+        return Queue(name=envelope.QUEUE, is_there=False)
+    return Queue(name=envelope.QUEUE, waiting=found.message_count, consumers=found.consumer_count)
 
 
 def _queue(link: Connection, declared: DeclaredQueue) -> Queue:
@@ -139,6 +155,7 @@ def _cache() -> Cache:
 
 def _work() -> Work:
     now = timezone.now()
+    search = feeding.find_standing(now=now)
     return Work(
         waiting=[
             Waiting(lane=one.lane, ready=one.ready, oldest_s=max(0.0, (now - one.oldest_at).total_seconds()))
@@ -153,7 +170,12 @@ def _work() -> Work:
         missed_fires={missed.name: missed.due_at for missed in schedule_queries.missed_fires(now=now)},
         dead_notifications=integrations.dead_notifications(),
         breakers_open=integrations.breakers_open(),
+        connections_unwell=integrations.connections_unwell(),
+        out_of_reach=[str(row) for row in human_queries.out_of_reach(limit=_REQUESTS)],
         pauses=[rule.words for rule in pause_store.in_force()],
+        search_behind_s=0.0 if search is None else search.behind_s,
+        search_refused=0 if search is None else search.refused,
+        outside=outside(now=now),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from automation.doctor import stores, working
+from automation.doctor import outside, stores, working
 from automation.doctor.evidence import Evidence
 from automation.doctor.finding import Finding, Level
 
@@ -11,7 +11,7 @@ _RANK = {Level.ERROR: 0, Level.WARNING: 1, Level.OK: 2}
 
 def diagnose(evidence: Evidence) -> Sequence[Finding]:
     """This will judge the evidence: errors first, then warnings, then what is well."""
-    found = [*stores.findings(evidence), *working.findings(evidence)]
+    found = [*stores.findings(evidence), *working.findings(evidence), *outside.findings(evidence)]
     return sorted(found, key=lambda finding: _RANK[finding.level])
 
 

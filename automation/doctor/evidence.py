@@ -32,11 +32,12 @@ class Queue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """What the broker says. `version` is empty where it is Valkey or Redis."""
+    """What the broker says. `version` is empty where it is Valkey or Redis; `inbound`: where webhooks wait."""
 
     version: str
     queues: Sequence[Queue]
     dead_queue: str = ""
+    inbound: Queue | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +59,25 @@ class Waiting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outside:
+    """What comes in, goes out, and must agree.
+
+    `waiting_s`: for how long the oldest of each thing has waited for a receiver. `refusing`: sources that refuse
+    everything, how much, and why. `disabled`, `failing`: endpoints, and why or since when. `stores_away`,
+    `secrets_missing`: of secrets, with what was said. `overdue`: reconciliations, and when they were due.
+    """
+
+    has_sources: bool = False
+    waiting_s: Mapping[str, float] = field(default_factory=dict)
+    refusing: Mapping[str, tuple[int, str]] = field(default_factory=dict)
+    disabled: Mapping[str, str] = field(default_factory=dict)
+    failing: Mapping[str, datetime] = field(default_factory=dict)
+    stores_away: Mapping[str, str] = field(default_factory=dict)
+    secrets_missing: Mapping[str, str] = field(default_factory=dict)
+    overdue: Mapping[str, datetime] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
     """What the tables of the engine say."""
 
@@ -70,7 +90,12 @@ class Work:
     missed_fires: Mapping[str, datetime] = field(default_factory=dict)
     dead_notifications: int = 0
     breakers_open: Sequence[str] = ()
+    connections_unwell: Mapping[str, str] = field(default_factory=dict)
     pauses: Sequence[str] = ()
+    out_of_reach: Sequence[str] = ()
+    search_behind_s: float = 0.0
+    search_refused: int = 0
+    outside: Outside = field(default_factory=Outside)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

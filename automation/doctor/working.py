@@ -7,6 +7,7 @@ from automation.doctor.finding import Finding, Level
 
 _LATE_S = 60.0
 _LOCAL = ("localhost", "127.0.0.1")
+_SEARCH_BEHIND_S = 300.0
 
 
 def findings(evidence: Evidence) -> Iterator[Finding]:
@@ -77,6 +78,17 @@ def _work(work: Work) -> Iterator[Finding]:
             why="the peer failed too often or was too slow; steps wait and spend no attempt",
             mend="mend the peer: the breaker tries it out by itself",
         )  # fmt: skip
+    for name, detail in work.connections_unwell.items():
+        yield Finding(
+            level=Level.WARNING, code="connection-unwell", what=f"its latest test failed: {detail}", where=name,
+            why="steps that use it will fail", mend=f"python manage.py automation connections probe {name}",
+        )  # fmt: skip
+    for request in work.out_of_reach:
+        yield Finding(
+            level=Level.WARNING, code="nobody-can-answer", what="too few people can answer", where=request,
+            why="it waits until its time is over, or for ever: a group that is asked has too few active members",
+            mend="add people to the group, or escalate and expire in the definition",
+        )  # fmt: skip
     for words in work.pauses:
         yield Finding(
             level=Level.WARNING, code="paused", what=f"paused: {words}", where=words.partition(":")[0],
@@ -101,6 +113,18 @@ def _history(work: Work) -> Iterator[Finding]:
             level=Level.WARNING, code="notifications", where="notifications",
             what=f"{work.dead_notifications} notifications were given up", why="somebody was not told",
             mend="python manage.py automation notifications list --state dead, then: ... notifications retry",
+        )  # fmt: skip
+    if work.search_behind_s > _SEARCH_BEHIND_S:
+        yield Finding(
+            level=Level.WARNING, code="search-behind", where="OpenSearch",
+            what=f"it was not fed for {work.search_behind_s:.0f} s", why="what fails now is not found there",
+            mend="look for opensearch_away in the logs of the schedulers; OPENSEARCH_URL says where it should be",
+        )  # fmt: skip
+    if work.search_refused:
+        yield Finding(
+            level=Level.WARNING, code="search-refused", where="OpenSearch",
+            what=f"it has refused {work.search_refused} documents", why="they are not found there",
+            mend="look for document_refused in the logs of the schedulers, and change the mapping of the index",
         )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ that has lost its lock without knowing, do no harm. A process that dies loses it
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -60,10 +61,14 @@ class Leadership:
         return self._is_held
 
     def let_go(self) -> None:
-        """This will end the connection and with it the lock."""
-        session, self._session, self._is_held = self._session, None, False
-        if session is not None:
-            session.close()
+        """This will free the lock at once, not only when the server notices the end of the connection, and end both."""
+        session, self._session, was_held, self._is_held = self._session, None, self._is_held, False
+        if session is None:
+            return
+        with suppress(psycopg.Error):
+            if was_held and not session.closed:
+                session.execute("select pg_advisory_unlock(%s)", [_KEY])
+        session.close()
 
     def _open(self) -> psycopg.Connection[tuple[object, ...]]:
         if self._session is None or self._session.closed:

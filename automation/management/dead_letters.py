@@ -13,7 +13,6 @@ from workflows import operations, queries
 from workflows.core.definition import JsonValue
 from workflows.core.selection import NAMES, Selection, SelectionInvalid, parse
 from workflows.core.states import DeadLetterState
-from workflows.operations.bulk_repairs import AT_ONCE
 
 
 def _add_list(parser: argparse.ArgumentParser) -> None:
@@ -101,14 +100,7 @@ def _discard(options: argparse.Namespace, console: Console) -> int:
 
 def _add_which(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("ids", nargs="*", type=int, metavar="ID")
-    parser.add_argument(
-        "--filter",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"instead of IDs, all open ones of which all given holds; NAME is one of {', '.join(NAMES)}",
-    )
-    parser.add_argument("--limit", type=int, default=AT_ONCE, help="with --filter: how many at most, oldest first")
+    selecting.add_filter(parser, instead_of="IDs", all_of="open", names=NAMES)
     parser.add_argument("--dry-run", action="store_true", help="with --filter: count and change nothing")
 
 

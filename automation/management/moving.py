@@ -16,7 +16,7 @@ def _add_move(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", type=UUID, metavar="RUN")
     parser.add_argument("--workflow", default=None, help="instead of RUN, all running ones of this workflow")
     parser.add_argument("--from-version", type=int, default=None, help="with --workflow: only those of this version")
-    parser.add_argument("--to", type=int, default=None, metavar="VERSION", help="without: the newest")
+    parser.add_argument("--to", type=int, default=None, metavar="VERSION", help="without: the one in use")
     parser.add_argument("--reason", default="", help="is written into the audit trail")
     parser.add_argument("--limit", type=int, default=AT_ONCE, help="with --workflow: how many at most, oldest first")
     parser.add_argument("--dry-run", action="store_true", help="say what is in the way and change nothing")

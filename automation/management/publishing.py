@@ -8,6 +8,7 @@ import orjson
 from django.utils import timezone
 from rich.console import Console
 
+from automation.management import releases
 from automation.management.subcommand import Subcommand, bad_input, operator
 from workflows import dsl, operations
 from workflows.core.problems import DefinitionInvalid
@@ -17,19 +18,24 @@ def _add_publish(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="*", type=Path, metavar="FILE", help="YAML or JSON; without: all declared in Python"
     )
+    share = "only this share of the starts gets it, in percent: a canary"
+    parser.add_argument("--canary", type=float, default=None, metavar="PERCENT", help=share)
+    releases.add_rule(parser)
 
 
 def _publish(options: argparse.Namespace, console: Console) -> int:
     if not options.files and not dsl.workflows():
         console.print("no installed app declares a workflow in Python: nothing to publish", highlight=False)
+    canary = None if options.canary is None else releases.read_canary(options, percent=options.canary)
     for name, source in _sources(options.files):
         try:
-            version, is_new = operations.publish(source=source, actor=operator(), now=timezone.now())
+            version, is_new = operations.publish(source=source, actor=operator(), now=timezone.now(), canary=canary)
         except DefinitionInvalid as error:
             for problem in error.problems:
                 console.print(f"{name}: {problem}", markup=False, highlight=False)
             raise bad_input(f"{name}: {len(error.problems)} problems, nothing was published of it") from error
-        state = "published" if is_new else "unchanged"
+        published = "published" if canary is None else f"published for {canary.percent:g} % of the starts"
+        state = published if is_new else "unchanged"
         console.print(f"{version.workflow.name} v{version.number} {state}", highlight=False)
     return 0
 

@@ -1,6 +1,7 @@
 """Shows how long history is kept, lets old months go, and keeps some of it; needs nothing but the database."""
 
 import argparse
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import orjson
@@ -71,13 +72,15 @@ def _status(console: Console, *, now: datetime, as_json: bool) -> int:
     problems = queries.problems(now=now)
     judged = queries.plan(now=now)
     if as_json:
-        document = {"months": [_as_json(one) for one in judged], "problems": problems}
+        months = [_as_json(one) for one in judged]
+        document = {"months": months, "rows": queries.old_rows(now=now), "problems": problems}
         console.print(orjson.dumps(document).decode(), highlight=False, soft_wrap=True)
         return 1 if problems else 0
     table = Table("history", "month", "size", "what becomes of it")
     for one in judged:
         table.add_row(one.span.data.name, one.span.label, _size(one.span.size_bytes), _fate(one))
     console.print(table)
+    _print_rows(console, rows=queries.old_rows(now=now))
     for problem in problems:
         console.print(problem, style="red", highlight=False)
     return 1 if problems else 0
@@ -89,7 +92,14 @@ def _plan(console: Console, *, now: datetime) -> int:
         console.print(f"{one.span.data.name} {one.span.label} {_fate(one)}", highlight=False)
     if not expired:
         console.print("no month has come to its end", highlight=False)
+    _print_rows(console, rows=queries.old_rows(now=now))
     return 0
+
+
+def _print_rows(console: Console, *, rows: Mapping[str, int]) -> None:
+    for table, number in rows.items():
+        if number:
+            console.print(f"{table}: {number} rows go", highlight=False)
 
 
 def _run(console: Console, *, now: datetime) -> int:
@@ -107,10 +117,19 @@ def _run(console: Console, *, now: datetime) -> int:
             console.print(f"{name} {_fate(gone.judged)}", highlight=False)
     if not done:
         console.print("no month has come to its end", highlight=False)
+    are_swept = _sweep(console, now=now)
     problems = queries.problems(now=now)
     for problem in problems:
         console.print(problem, style="red", highlight=False)
-    return 1 if problems or any(gone.trouble for gone in done) else 0
+    return 1 if problems or not are_swept or any(gone.trouble for gone in done) else 0
+
+
+def _sweep(console: Console, *, now: datetime) -> bool:
+    done = operations.sweep(now=now, actor=operator()) or []
+    for one in done:
+        trouble = f", others stay for now: {one.trouble}" if one.trouble else ""
+        console.print(f"{one.table}: {one.rows} rows went{trouble}", highlight=False)
+    return not any(one.trouble for one in done)
 
 
 def _hold(options: argparse.Namespace, console: Console, *, now: datetime) -> int:

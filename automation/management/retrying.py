@@ -14,18 +14,11 @@ from workflows.core.retry_plan import RetryFrom
 from workflows.core.run_selection import NAMES, parse
 from workflows.core.selection import SelectionInvalid
 from workflows.operations import EditedInput, Retried, RetryWanted
-from workflows.operations.bulk_repairs import AT_ONCE
 
 
 def _add_retry(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", nargs="?", type=UUID, metavar="RUN")
-    parser.add_argument(
-        "--filter",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        help=f"instead of RUN, all ended ones of which all given holds; NAME is one of {', '.join(NAMES)}",
-    )
+    selecting.add_filter(parser, instead_of="RUN", all_of="ended", names=NAMES)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--step", default="", help="begin at this step; without: at what failed")
     where.add_argument("--whole", action="store_true", help="begin at the start")
@@ -33,7 +26,6 @@ def _add_retry(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", default=None, metavar="JSON|@FILE", help="with RUN: another input")
     parser.add_argument("--reason", default="", help="is written into the audit trail")
     parser.add_argument("--per-second", type=float, default=None, help="with --filter: how many go on each second")
-    parser.add_argument("--limit", type=int, default=AT_ONCE, help="with --filter: how many at most, oldest first")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done and change nothing")
 
 

@@ -1,10 +1,9 @@
-"""Starts, lists, shows and explains runs."""
+"""Starts, lists and shows runs."""
 
 import argparse
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from uuid import UUID
@@ -12,11 +11,10 @@ from uuid import UUID
 import orjson
 from django.utils import timezone
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
 from automation.management.subcommand import Subcommand, bad_input, operator
-from workflows import explaining, inspection, operations, queries
+from workflows import inspection, operations, queries
 from workflows.core.definition import JsonValue
 from workflows.core.states import RunState
 
@@ -36,9 +34,13 @@ def _add_start(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", default="null", metavar="JSON|@FILE", help="the input; @- reads it from stdin")
     parser.add_argument("--key", default=None, help="idempotency key: the same again starts nothing new")
     parser.add_argument("--priority", type=int, default=0, help="higher starts first")
+    parser.add_argument("--version", type=int, default=None, help="this version, whatever is in use")
     later = parser.add_mutually_exclusive_group()
     later.add_argument("--delay-s", type=float, default=None, help="start in so many seconds")
     later.add_argument("--start-at", default=None, metavar="INSTANT", help="start then: ISO 8601 with its offset")
+    parser.add_argument("--dry-run", action="store_true", help="with no effect outside: steps are answered with pins")
+    parser.add_argument("--pins", default=None, metavar="JSON|@FILE", help="what the steps of a dry run are given")
+    parser.add_argument("--pins-from", type=UUID, default=None, metavar="RUN", help="whose outputs fill the gaps")
     parser.add_argument("--wait", action="store_true", help="wait for the end; exit code 1 unless it succeeds")
     parser.add_argument("--limit-s", type=float, default=None, help="wait at most so long")
 
@@ -49,11 +51,22 @@ def _start(options: argparse.Namespace, console: Console) -> int:
         input=read_input(options.input),
         key=None if options.key is None else f"{actor}:{options.key}",
         priority=options.priority,
+        version=options.version,
         start_at=_start_at(options, now=now),
+        dry=_dry(options),
     )
     started = operations.start_run(workflow=options.name, start=start, actor=actor, now=now)
     console.print(str(started.run_id), highlight=False)
     return _wait(started.run_id, console=console, limit_s=options.limit_s) if options.wait else 0
+
+
+def _dry(options: argparse.Namespace) -> operations.Dry | None:
+    if not options.dry_run:
+        if options.pins is not None or options.pins_from is not None:
+            raise bad_input("--pins and --pins-from: only a dry run has pins: add --dry-run")
+        return None
+    pins = {} if options.pins is None else read_input(options.pins, option="--pins")
+    return operations.Dry(pins=pins, of=options.pins_from)  # type: ignore[arg-type]  # its shape is checked there
 
 
 def _start_at(options: argparse.Namespace, *, now: datetime) -> datetime | None:
@@ -63,7 +76,7 @@ def _start_at(options: argparse.Namespace, *, now: datetime) -> datetime | None:
         raise bad_input(str(error)) from error
 
 
-def read_input(text: str) -> JsonValue:
+def read_input(text: str, *, option: str = "--input") -> JsonValue:
     """This will read JSON from an option: its text, or a file after `@`. Raises CommandError."""
     try:
         if text.startswith("@"):
@@ -72,9 +85,9 @@ def read_input(text: str) -> JsonValue:
             raw = text
         value: JsonValue = orjson.loads(raw)
     except OSError as error:
-        raise bad_input(f"--input: {error}") from error
+        raise bad_input(f"{option}: {error}") from error
     except ValueError as error:
-        raise bad_input(f"--input is not JSON: {error}") from error
+        raise bad_input(f"{option} is not JSON: {error}") from error
     return value
 
 
@@ -92,16 +105,19 @@ def _wait(run_id: UUID, *, console: Console, limit_s: float | None) -> int:
 def _add_runs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--state", choices=[state.value for state in RunState], default=None)
     parser.add_argument("--workflow", default=None)
+    parser.add_argument("--mode", choices=["live", "dry_run"], default=None)
     parser.add_argument("--limit", type=int, default=20)
 
 
 def _runs(options: argparse.Namespace, console: Console) -> int:
     table = Table("run", "workflow", "state", "started", "seconds", "started by")
-    for run in queries.newest_runs(state=options.state, workflow=options.workflow, limit=options.limit):
+    is_dry = None if options.mode is None else options.mode == operations.DRY_RUN
+    found = queries.newest_runs(state=options.state, workflow=options.workflow, limit=options.limit, is_dry=is_dry)
+    for run in found:
         table.add_row(
             str(run.id),
             f"{run.workflow_name} v{run.version.number}",
-            _coloured(run.state),
+            f"{_coloured(run.state)} (dry run)" if run.is_dry else _coloured(run.state),
             f"{run.created_at:%Y-%m-%d %H:%M:%S}",
             _seconds(run.created_at, run.ended_at),
             run.started_by,
@@ -118,7 +134,7 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     run = queries.get_run(run_id=options.run)
     console.print(
         f"{run.workflow_name} v{run.version.number}",
-        _coloured(run.state),
+        f"{_coloured(run.state)} (dry run)" if run.is_dry else _coloured(run.state),
         f"in {_seconds(run.created_at, run.ended_at)} s",
         highlight=False,
     )
@@ -140,37 +156,6 @@ def _show(options: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _add_why(parser: argparse.ArgumentParser) -> None:
-    _add_run(parser)
-    parser.add_argument("--json", action="store_true", help="write what the API answers")
-
-
-def _why(options: argparse.Namespace, console: Console) -> int:
-    found = explaining.explain(queries.get_run(run_id=options.run))
-    if options.json:
-        console.print(orjson.dumps(asdict(found)).decode(), highlight=False, markup=False)
-        return 0
-    console.print(f"{found.workflow}:", found.summary, highlight=False, markup=False)
-    if found.deadline_at is not None:
-        console.print(f"its deadline is {found.deadline_at:%Y-%m-%d %H:%M:%S}", highlight=False, markup=False)
-    if found.reasons:
-        table = Table("step", "why", "since", "until", "goes on when", "ahead of it")
-        for reason in found.reasons:
-            number = f" ({reason.count} alike)" if reason.count > 1 else ""
-            table.add_row(
-                escape(reason.step),
-                escape(f"{reason.says}{number}"),
-                f"{reason.since:%Y-%m-%d %H:%M:%S}",
-                "" if reason.until is None else f"{reason.until:%Y-%m-%d %H:%M:%S}",
-                escape(reason.ends_when),
-                escape("; ".join(reason.ahead)),
-            )
-        console.print(table)
-    for behind in found.behind:
-        console.print(f"{behind.step}: comes after {', '.join(behind.waits_for)}", highlight=False, markup=False)
-    return 0
-
-
 def _coloured(state: str) -> str:
     colour = _COLOURS.get(state)
     return f"[{colour}]{state}[/{colour}]" if colour else state
@@ -188,5 +173,4 @@ SUBCOMMANDS = (
     Subcommand(name="start", help="start a run", add_arguments=_add_start, run=_start),
     Subcommand(name="runs", help="list runs, the newest first", add_arguments=_add_runs, run=_runs),
     Subcommand(name="show", help="show a run and its steps", add_arguments=_add_run, run=_show),
-    Subcommand(name="why", help="say what a run is doing and why it waits", add_arguments=_add_why, run=_why),
 )

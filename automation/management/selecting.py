@@ -1,12 +1,25 @@
 """What commands share that act on many: reading `--filter`, and telling what became of those that matched."""
 
-from collections.abc import Mapping, Sequence
+import argparse
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Console
 
 from automation.management.subcommand import bad_input
 from workflows import operations
-from workflows.operations.bulk_repairs import MOST_AT_ONCE
+from workflows.operations.bulk_repairs import AT_ONCE, MOST_AT_ONCE
+
+
+def add_filter(parser: argparse.ArgumentParser, *, instead_of: str, all_of: str, names: Iterable[str]) -> None:
+    """This will add `--filter` and `--limit`: many at once instead of those that are named."""
+    parser.add_argument(
+        "--filter",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"instead of {instead_of}, all {all_of} ones of which all given holds; NAME is one of {', '.join(names)}",
+    )
+    parser.add_argument("--limit", type=int, default=AT_ONCE, help="with --filter: how many at most, oldest first")
 
 
 def pairs_of(filters: Sequence[str]) -> Mapping[str, str]:

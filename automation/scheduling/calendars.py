@@ -1,6 +1,5 @@
 """Makes, changes and deletes calendars of days off."""
 
-import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -9,6 +8,7 @@ from django.db import transaction
 
 from audit import operations as audit
 from audit.events import Actor, EventKind
+from automation import wording
 from automation.errors import CalendarInUse, ScheduleInvalid
 from automation.models import DayCalendar, Schedule
 from automation.schedule.exclusions import read_days_off
@@ -16,14 +16,12 @@ from automation.schedule_queries import get_calendar
 from automation.scheduling.trail import event
 from workflows.core.problems import Problem
 
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-
 
 def set_calendar(
     *, name: str, days: Mapping[str, Any], description: str | None = None, actor: Actor, now: datetime
 ) -> tuple[DayCalendar, bool]:
     """This will make or change a calendar; the same again changes nothing. Raises ScheduleInvalid."""
-    if not _NAME.fullmatch(name) or len(name) > 60:
+    if not wording.is_name(name):
         raise ScheduleInvalid([Problem("$.name", f"{name!r} cannot be a name", "write for example holidays-de")])
     try:
         read_days_off(days)

@@ -1,6 +1,5 @@
 """Makes, changes and ends schedules, whoever says what they are: a definition, a user, a periodic task."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +8,7 @@ from django.db import transaction
 
 from audit import operations as audit
 from audit.events import Actor, EventKind
+from automation import wording
 from automation.errors import ScheduleInvalid, ScheduleNotYours
 from automation.models import Schedule
 from automation.schedule.rule import TIMINGS
@@ -18,7 +18,6 @@ from workflows import queries as workflows
 from workflows.core.definition import JsonObject, JsonValue
 from workflows.core.problems import Problem, path_to
 
-_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 POLICIES = (
     "misfire",
     "window",
@@ -76,7 +75,7 @@ def save_schedule(
 
     Raises ScheduleInvalid, UnknownWorkflow, ScheduleNotYours.
     """
-    if not _NAME.fullmatch(name) or len(name) > 100:
+    if not wording.is_name(name, longest=100):
         hint = "write lower-case words joined by hyphens, such as nightly-report"
         raise ScheduleInvalid([Problem("$.name", f"{name!r} cannot be the name of a schedule", hint)])
     check_document(document)

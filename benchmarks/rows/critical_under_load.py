@@ -7,6 +7,7 @@ two milliseconds each and share both children with the critical ones; more are q
 import random
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 from uuid import UUID
 
@@ -15,7 +16,7 @@ from django.utils import timezone
 
 from benchmarks import definitions, engine
 from benchmarks.processes import Processes
-from benchmarks.results import AtMost, Result, percentile
+from benchmarks.results import AtLeast, AtMost, Result, percentile
 from workflows import operations
 
 _QUEUED = 20_000
@@ -24,6 +25,7 @@ _SAMPLES = 100
 _SPARE = 15_000
 _SETTLE_S = 3.0
 _TARGETS = {50: AtMost(3.0), 99: AtMost(3.0)}
+_RESERVES = (1, 4, 16)
 
 
 class BacklogTooShort(Exception):
@@ -52,12 +54,42 @@ def _result(measured: Sequence[tuple[Sequence[float], Sequence[float]]], *, perc
     )
 
 
-def _round(watch: engine.Watch) -> tuple[Sequence[float], Sequence[float]]:
+def measure_prefetch(*, rounds: int) -> Sequence[Result]:
+    """This will measure the same for reserves of 1, 4 and 16 messages, and the rate of the bulk steps meanwhile."""
+    results: list[Result] = []
+    for reserve in _RESERVES:
+        with Processes() as processes, engine.watch() as watch:
+            processes.start_worker(prefetch=reserve)
+            processes.start_scheduler()
+            engine.warm_up(watch, workflow=definitions.CRITICAL, runs=20)
+            bulk: list[float] = []
+            measured = [_round(watch, bulk=bulk) for _ in range(rounds)]
+        waits = [
+            replace(_result(measured, percent=percent), workload=f"prefetch {reserve} p{percent}")
+            for percent in _TARGETS
+        ]
+        rate = Result(
+            workload=f"prefetch {reserve} bulk",
+            unit="steps/s",
+            value=median(bulk),
+            floor=results[2].value if results else median(bulk),
+            target=AtLeast(1.0),
+            n=_QUEUED,
+            rounds=rounds,
+        )
+        results += [*waits, rate]
+    return results
+
+
+def _round(watch: engine.Watch, *, bulk: list[float] | None = None) -> tuple[Sequence[float], Sequence[float]]:
     idle = _waits(watch)
     try:
         _queue_bulk()
         time.sleep(_SETTLE_S)
+        began, before = time.monotonic(), _backlog()
         loaded = _waits(watch)
+        if bulk is not None:
+            bulk.append((before - _backlog()) / (time.monotonic() - began))
         _check_backlog()
     finally:
         _drop_backlog()

@@ -60,14 +60,14 @@ from made, generate_series(0, 4) as step
 )
 
 
-def measure(*, rounds: int) -> Sequence[Result]:
-    """This will measure, fill the tables, and measure again."""
+def measure(*, rounds: int, runs: int = RUNS) -> Sequence[Result]:
+    """This will measure, fill the tables with so many runs, and measure again."""
     before = _measured(rounds)
     began = time.monotonic()
-    fill(runs=RUNS)
-    print(f"history: {RUNS} finished runs made in {time.monotonic() - began:.0f} s", file=sys.stderr)
+    fill(runs=runs)
+    print(f"history: {runs} finished runs made in {time.monotonic() - began:.0f} s", file=sys.stderr)
     after = _measured(rounds)
-    return [_compared(before[workload], after[workload]) for workload in before]
+    return [_compared(before[workload], after[workload], runs=runs) for workload in before]
 
 
 def fill(*, runs: int) -> None:
@@ -102,7 +102,7 @@ def _measured(rounds: int) -> Mapping[str, Result]:
     return {result.workload: result for row in _ROWS for result in row(rounds=rounds)}
 
 
-def _compared(before: Result, after: Result) -> Result:
+def _compared(before: Result, after: Result, *, runs: int) -> Result:
     """A rate is turned over: what is compared is always how much longer something takes."""
     is_rate = isinstance(before.target, AtLeast)
     return Result(
@@ -111,6 +111,6 @@ def _compared(before: Result, after: Result) -> Result:
         value=1 / after.ratio if is_rate else after.ratio,
         floor=1 / before.ratio if is_rate else before.ratio,
         target=_TARGET,
-        n=RUNS,
+        n=runs,
         rounds=before.rounds,
     )

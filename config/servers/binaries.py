@@ -61,20 +61,47 @@ def find_rabbitmq() -> Path:
     return script
 
 
-def find_missing_packages() -> tuple[str, ...]:
-    """This will list the Debian packages that the tests need and that are not there."""
+def find_mariadb() -> Path:
+    """This will find MariaDB's server, for the tests of SQL connections. Raises BinaryMissing."""
+    return _system(server="MariaDB", program="mariadbd", package="mariadb-server-core")
+
+
+def find_sshd() -> Path:
+    """This will find OpenSSH's server, for the tests of SSH connections. Raises BinaryMissing."""
+    return _system(server="OpenSSH", program="sshd", package="openssh-server")
+
+
+def find_chromium() -> Path:
+    """This will find the browser that the tests drive. Raises BinaryMissing."""
+    return _system(server="Chromium", program="chromium", package="chromium")
+
+
+def find_missing_packages(*, with_peers: bool = False) -> tuple[str, ...]:
+    """This will list the Debian packages that are not there: of the servers, and of what the adapters' tests call."""
     missing: list[str] = []
     finders: tuple[Callable[[], Path], ...] = (
         partial(find_postgres, prefer_system=True),
         partial(find_redis, prefer_system=True),
         find_rabbitmq,
     )
-    for find in finders:
+    for find in (*finders, *(_PEERS if with_peers else ())):
         try:
             find()
         except BinaryMissing as error:
             missing.extend(error.packages)
     return tuple(missing)
+
+
+def _system(*, server: str, program: str, package: str) -> Path:
+    """The folder of the administrator's programs is not in everybody's PATH."""
+    found = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:{_ADMINISTRATORS}")
+    if found is None:
+        raise BinaryMissing(server=server, searched=(f"{program} in PATH and {_ADMINISTRATORS}",), packages=(package,))
+    return Path(found)
+
+
+_ADMINISTRATORS = "/usr/sbin"
+_PEERS = (find_mariadb, find_sshd, find_chromium)
 
 
 def _wheel_postgres() -> Path | None:

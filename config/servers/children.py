@@ -14,7 +14,10 @@ from config.servers.launcher import Launcher
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """What to run and how to end it. Output goes to `log_path`; `env` is the whole environment."""
+    """What to run and how to end it. Output goes to `log_path`; `env` is the whole environment.
+
+    `pass_fds` are the numbers of open files that it inherits.
+    """
 
     name: str
     args: Sequence[str]
@@ -24,6 +27,7 @@ class Program:
     stop_limit_s: float = 10.0
     orphan_signal: signal.Signals = signal.SIGKILL
     cwd: Path | None = None
+    pass_fds: tuple[int, ...] = ()
     launcher: Launcher = field(default_factory=Launcher)
 
 
@@ -38,6 +42,7 @@ class Child:
                 [*program.launcher.prefix, *program.args],
                 env=dict(program.env),
                 cwd=program.cwd,
+                pass_fds=program.pass_fds,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -73,13 +78,13 @@ class Child:
         if is_alive(target=-self.pid):
             os.killpg(self.pid, number)
 
-    def stop(self) -> int:
-        """This will end it gently, then by force, and return its exit code."""
+    def stop(self, *, limit_s: float | None = None) -> int:
+        """This will end it gently, then by force, and return its exit code; None: as patiently as its program says."""
         if self.is_running:
             self._process.send_signal(signal.SIGCONT)
             self._process.send_signal(self.program.stop_signal)
             with contextlib.suppress(subprocess.TimeoutExpired):  # `kill` ends what is left
-                self._process.wait(self.program.stop_limit_s)
+                self._process.wait(self.program.stop_limit_s if limit_s is None else limit_s)
         return self.kill()
 
     def kill(self) -> int:

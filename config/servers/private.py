@@ -18,6 +18,7 @@ from config.servers.postgres import Postgres
 from config.servers.rabbitmq import RabbitMQ
 from config.servers.redis import Redis
 from config.servers.server import Server
+from integrations.secret_stores.keys import KEY_BYTES, new_key
 
 _PREFIX = "automation-private-"
 
@@ -101,6 +102,7 @@ class PrivateServers:
             "BROKER_URL": self.rabbitmq.url,
             "REDIS_URL": self.redis.url,
             "SECRET_KEY": secrets.token_urlsafe(48),
+            "SECRETS_KEYS": new_key(key_id="test", random=secrets.token_bytes(KEY_BYTES)),
             "ALLOWED_HOSTS": "localhost,127.0.0.1,testserver",
             "HTTPS": "false",
         }

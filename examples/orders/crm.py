@@ -1,7 +1,8 @@
 """A CRM that books orders and issues receipts, each once per idempotency key, and is sometimes out of order.
 
 POST /bookings {order_id, amount, customer_id, charge_id} and POST /receipts {order_id, amount, booking_id},
-both with Idempotency-Key; GET /bookings?order_id=; GET /receipts?order_id=; GET /report.
+both with Idempotency-Key; GET, PUT and DELETE
+/bookings?order_id= and /receipts?order_id=; GET /bookings?after= for all of them; GET /report.
 """
 
 from examples.orders import serving

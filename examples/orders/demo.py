@@ -22,7 +22,8 @@ from rich.console import Console
 
 from config.platform import ROOT, Platform
 from config.servers.errors import ServersError
-from examples.orders import campaign, outside, proof, summary, trail
+from examples.orders import agreement, campaign, outside, planted, proof, summary, trail
+from examples.orders.agreement import Reconciled, Reconciling
 from examples.orders.campaign import Engine, Stalled, Surroundings
 from examples.orders.orders import Order, read_orders
 from examples.orders.outside import DidNotStart, OutsideSystem
@@ -65,7 +66,7 @@ def _run(options: argparse.Namespace, *, console: Console) -> Account:
         outside.running(name="gateway", directory=directory, seed=options.seed) as gateway,
         outside.running(name="crm", directory=directory, seed=options.seed) as crm,
         platform,
-        closing(_connected(platform, name=name, gateway=gateway, crm=crm)) as engine,
+        closing(_connected(platform, name=name, directory=directory, gateway=gateway, crm=crm)) as engine,
     ):
         console.print(f"Admin and API: {platform.url} (logs: {options.var}/logs)", highlight=False, soft_wrap=True)
         with Screen(console=console, total=len(orders)) as screen:
@@ -73,19 +74,35 @@ def _run(options: argparse.Namespace, *, console: Console) -> Account:
             result = campaign.carry_out(orders=orders, engine=engine, around=around)
         read = trail.read(engine.trail())
         figures = _ledger_figures(orders, gateway=gateway, crm=crm)
+        reports = {"gateway_report": gateway.report(), "crm_report": crm.report()}
+        console.print("Planting faults in the ledgers, and reconciling orders, gateway and CRM ...", soft_wrap=True)
+        told, agreed = _reconciled(orders, directory=directory, gateway=gateway, crm=crm)
         return Account(
             result=result,
             trail=read,
-            figures=[*figures, *read.figures(runs=len(orders), steps=STEPS_PER_RUN * len(orders))],
-            gateway_report=gateway.report(),
-            crm_report=crm.report(),
+            figures=[*figures, *read.figures(runs=len(orders), steps=STEPS_PER_RUN * len(orders)), *agreed],
+            reconciled=told,
+            **reports,
             directory=str(directory),
         )
 
 
-def _connected(platform: Platform, *, name: str, gateway: OutsideSystem, crm: OutsideSystem) -> Engine:
+def _reconciled(
+    orders: Sequence[Order], *, directory: Path, gateway: OutsideSystem, crm: OutsideSystem
+) -> tuple[Reconciled, list[Figure]]:
+    """This will plant faults, have them found and repaired, and say whether all of that is right."""
+    agreement.write_orders(orders, directory=directory)
+    reconciliation: Reconciling = import_string("examples.orders.reconciling.Reconciliation")()
+    before = reconciliation.settle()
+    faults = planted.plant(orders=orders, gateway=gateway.ledger_path, crm=crm.ledger_path)
+    told = reconciliation.reconcile()
+    wrong = [figure for figure in _ledger_figures(orders, gateway=gateway, crm=crm) if not figure.is_right]
+    return told, agreement.figures(told, before=before, planted=faults, still_wrong=wrong)
+
+
+def _connected(platform: Platform, *, name: str, directory: Path, gateway: OutsideSystem, crm: OutsideSystem) -> Engine:
     """This will give the engine; what imports its models can be loaded only now that Django is set up."""
-    os.environ.update({"LOG_LEVEL": "WARNING", **platform.environment})
+    os.environ.update({"LOG_LEVEL": "WARNING", **platform.environment, "RECONCILIATION_FILES": str(directory)})
     django.setup()
     engine: Engine = import_string("examples.orders.engine.DjangoEngine")(
         campaign=name,

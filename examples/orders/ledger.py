@@ -167,13 +167,31 @@ class Ledger:
         ).fetchone()
         return int(row[0])
 
+    def entries_after(self, *, kind: str, after: int, limit: int) -> list[Entry]:
+        """This will return entries of a kind whose ids are above `after`, oldest first."""
+        rows = self._connection.execute(
+            "SELECT id, order_id, amount_cents, payload FROM entries WHERE kind = ? AND id > ? ORDER BY id LIMIT ?",
+            (kind, after, limit),
+        )
+        return [_entry(row) for row in rows]
+
+    def correct(self, *, kind: str, order_id: str, posting: Posting | None) -> None:
+        """This will make the entries of an order what `posting` says, or take them away when there is none."""
+        if posting is None:
+            self._connection.execute("DELETE FROM entries WHERE kind = ? AND order_id = ?", (kind, order_id))
+            return
+        self._connection.execute(
+            "UPDATE entries SET amount_cents = ?, payload = ? WHERE kind = ? AND order_id = ?",
+            (posting.amount_cents, json.dumps(dict(posting.payload)), kind, order_id),
+        )
+
     def entries_of_order(self, *, kind: str, order_id: str) -> list[Entry]:
         """This will return the entries of an order, oldest first."""
         rows = self._connection.execute(
             "SELECT id, order_id, amount_cents, payload FROM entries WHERE kind = ? AND order_id = ? ORDER BY id",
             (kind, order_id),
         )
-        return [Entry(id=row[0], order_id=row[1], amount_cents=row[2], payload=json.loads(row[3])) for row in rows]
+        return [_entry(row) for row in rows]
 
 
 def read_amounts(*, path: Path, kind: str) -> Iterator[tuple[str, int]]:
@@ -186,3 +204,7 @@ def read_amounts(*, path: Path, kind: str) -> Iterator[tuple[str, int]]:
             "SELECT order_id, amount_cents FROM entries WHERE kind = ? ORDER BY order_id, amount_cents",
             (kind,),
         )
+
+
+def _entry(row: tuple[int, str, int, str]) -> Entry:
+    return Entry(id=row[0], order_id=row[1], amount_cents=row[2], payload=json.loads(row[3]))

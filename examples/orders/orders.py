@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.orders.money import cents_of
-from reconciliation.compare import Record
+from reconciliation.core.record import Record
 
 ORDERS = Path(__file__).parent / "data" / "cdnow_orders.csv"
 
@@ -58,4 +58,4 @@ def expected_entries(orders: Iterable[Order]) -> Iterator[Record]:
     """This will give what each ledger must hold: every order that costs something, once, with its amount."""
     for order in orders:
         if order.total_cents > 0:
-            yield Record(key=order.order_id, fields={"amount_cents": order.total_cents})
+            yield Record(order.order_id, (order.total_cents,))

@@ -7,9 +7,12 @@ from pathlib import Path
 from examples.orders import ledger
 from examples.orders.money import amount_of
 from examples.orders.orders import Order, expected_entries
-from reconciliation.compare import Record, Variance, VarianceKind, compare
+from reconciliation.core.comparators import Exact
+from reconciliation.core.compare import Comparison, Field, Variance, VarianceKind
+from reconciliation.core.record import Record
 
 MAX_EXAMPLES = 5
+_FIELDS = (Field(name="amount_cents", comparator=Exact()),)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ def prove(*, kind: str, ledger_path: Path, orders: Sequence[Order]) -> list[Figu
         (order.order_id, order.total_cents) for order in orders if order.total_cents > 0
     )
     variances = list(
-        compare(
+        Comparison(fields=_FIELDS).compare(
             left=expected_entries(orders),
             right=_records(ledger.read_amounts(path=ledger_path, kind=kind)),
         )
@@ -54,7 +57,7 @@ def prove(*, kind: str, ledger_path: Path, orders: Sequence[Order]) -> list[Figu
         _counted(f"{kind} double", variances, kind=VarianceKind.DUPLICATE_RIGHT),
         _counted(f"{kind} missing", variances, kind=VarianceKind.MISSING_RIGHT),
         _counted(f"{kind} nobody ordered", variances, kind=VarianceKind.MISSING_LEFT),
-        _counted(f"{kind} of another amount", variances, kind=VarianceKind.FIELD),
+        _counted(f"{kind} of another amount", variances, kind=VarianceKind.DIFFERS),
     ]
 
 
@@ -67,7 +70,7 @@ def _totals(amounts: Iterable[tuple[str, int]]) -> tuple[int, int]:
 
 def _records(amounts: Iterable[tuple[str, int]]) -> Iterator[Record]:
     for order_id, cents in amounts:
-        yield Record(key=order_id, fields={"amount_cents": cents})
+        yield Record(order_id, (cents,))
 
 
 def _counted(name: str, variances: Sequence[Variance], *, kind: VarianceKind) -> Figure:

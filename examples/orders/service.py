@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import blake2b
 from http import HTTPStatus
@@ -16,6 +16,7 @@ from examples.orders.misbehaviour import Fault, Misbehaviour
 from examples.orders.money import AMOUNT, amount_of, cents_of
 
 DOUBLE_AVOIDED = "double_avoided"
+PAGE = 500
 
 # A String of RFC 9651, as draft-ietf-httpapi-idempotency-key-header asks for; without escapes.
 IDEMPOTENCY_KEY = re.compile(r'"([\x20-\x21\x23-\x5b\x5d-\x7e]{1,255})"')
@@ -27,13 +28,15 @@ REFERENCE = re.compile(r"[\w.:-]{1,64}")
 class Form:
     """One kind of entry: its name (also its path), what its ids begin with, the state it ends in.
 
-    `fields` are the required fields beside `order_id` and `amount`, each with what it must look like.
+    `fields` are the required fields beside `order_id` and `amount`, each with what it must look like; `optional` are
+    those that may be left out.
     """
 
     name: str
     id_prefix: str
     status: str
     fields: Mapping[str, re.Pattern[str]]
+    optional: Mapping[str, re.Pattern[str]] = field(default_factory=dict)
 
     def posting(self, *, body: bytes, idempotency_key: str) -> Posting:
         """This will read a request's body. Raises Problem (400) that names the field that is wrong."""
@@ -42,8 +45,9 @@ class Form:
         except ValueError as e:
             raise _bad_request("the body must be a JSON object") from e
         patterns = {"order_id": REFERENCE, "amount": AMOUNT, **self.fields}
-        if not isinstance(content, dict) or content.keys() != patterns.keys():
+        if not isinstance(content, dict) or content.keys() - self.optional.keys() != patterns.keys():
             raise _bad_request(f"the body must be a JSON object of exactly {', '.join(patterns)}")
+        patterns |= {name: pattern for name, pattern in self.optional.items() if name in content}
         for name, pattern in patterns.items():
             if not isinstance(content[name], str) or pattern.fullmatch(content[name]) is None:
                 raise _bad_request(f"{name} must be a string that matches {pattern.pattern}")
@@ -85,8 +89,10 @@ class Service:
                 return await self._post(request, form=form)
             case "GET":
                 return self._find(request, form=form)
+            case "PUT" | "DELETE":
+                return self._correct(request, form=form)
             case _:
-                raise Problem(status=HTTPStatus.METHOD_NOT_ALLOWED, detail="use GET or POST")
+                raise Problem(status=HTTPStatus.METHOD_NOT_ALLOWED, detail="use GET, POST, PUT or DELETE")
 
     async def _post(self, request: Request, *, form: Form) -> Response:
         idempotency_key = _idempotency_key(request)
@@ -151,12 +157,29 @@ class Service:
         return Response(status=problem.status, content=problem.content, headers=headers)
 
     def _find(self, request: Request, *, form: Form) -> Response:
+        order_id, after = request.query.get("order_id"), request.query.get("after", "0")
+        if order_id:
+            entries = self._ledger.entries_of_order(kind=form.name, order_id=order_id)
+            content: Json = {form.name: [form.presented(entry) for entry in entries]}
+            return Response(status=HTTPStatus.OK, content=content)
+        if not after.isdecimal():
+            raise _bad_request(f"ask for /{form.name}?order_id=... or, for all of them, /{form.name}?after=<next>")
+        listed = self._ledger.entries_after(kind=form.name, after=int(after), limit=PAGE)
+        following = str(listed[-1].id) if len(listed) == PAGE else None
+        page: Json = {form.name: [form.presented(entry) for entry in listed], "next": following}
+        return Response(status=HTTPStatus.OK, content=page)
+
+    def _correct(self, request: Request, *, form: Form) -> Response:
+        """PUT makes the entry of an order what the body says, DELETE takes it away; either may be repeated."""
         order_id = request.query.get("order_id")
         if not order_id:
-            raise _bad_request(f"ask for /{form.name}?order_id=...")
-        entries = self._ledger.entries_of_order(kind=form.name, order_id=order_id)
-        content: Json = {form.name: [form.presented(entry) for entry in entries]}
-        return Response(status=HTTPStatus.OK, content=content)
+            raise _bad_request(f"say which: /{form.name}?order_id=...")
+        posting = None
+        if request.method == "PUT":
+            posting = form.posting(body=request.body, idempotency_key=_idempotency_key(request))
+        with self._ledger.transaction():
+            self._ledger.correct(kind=form.name, order_id=order_id, posting=posting)
+        return Response(status=HTTPStatus.OK, content={"corrected": order_id})
 
     def _report(self) -> Json:
         tallies = self._ledger.tallies()

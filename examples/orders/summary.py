@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from examples.orders.agreement import Reconciled
 from examples.orders.campaign import Counts, Result
 from examples.orders.proof import Figure
 from examples.orders.trail import Trail
@@ -21,6 +22,7 @@ class Account:
     result: Result
     trail: Trail
     figures: Sequence[Figure]
+    reconciled: Reconciled
     gateway_report: Mapping[str, Any]  # JSON, as the service describes it
     crm_report: Mapping[str, Any]  # likewise
     directory: str
@@ -87,7 +89,7 @@ def present(account: Account, *, console: Console) -> None:
     console.print(f"Ledgers of this demo: {account.directory}", highlight=False, soft_wrap=True)
     console.print(
         "Next: make up (the platform with its admin), docs/tour.md (how it works), "
-        "examples/orders/order.yaml (the workflow)",
+        "examples/orders/order.yaml (the workflow), examples/orders/jobs/crm.yaml (a reconciliation)",
         highlight=False,
         soft_wrap=True,
     )
@@ -136,6 +138,7 @@ def course_lines(account: Account) -> list[tuple[str, str]]:
         ("CRM's faults", _listed(account.crm_report["faults"])),
         ("double charges avoided by keys", avoided),
         ("double entries avoided in the CRM", f"{account.crm_report['doubles_avoided']:,}"),
+        ("reconciliation", str(account.reconciled)),
         ("audit", f"{trail.events:,} events, {trail.events - trail.changed:,} digests right"),
     ]
 

@@ -13,12 +13,18 @@ from datetime import UTC, datetime
 import orjson
 
 from audit.redaction import MASK, redacted
-from integrations import http, http_async, http_message, http_semantics
-from integrations.contract import CallContext, ConnectionSettings
+from integrations import http, http_async, http_connections, http_message, http_semantics
+from integrations.adapters import http_look_up
+from integrations.contract import LOOK_UP, CallContext, ConnectionSettings, LookUp
 from integrations.errors import Refused, Unknown
 from integrations.http_exchange import Limits, Outgoing, Response
 
 name = "http.request"
+kind = http_connections.KIND
+connection_schema = http_connections.CONNECTION_SCHEMA
+secret_names = http_connections.SECRET_NAMES
+speaks_http = True
+probe = http_connections.probe
 
 input_schema: Mapping[str, object] = {
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -36,6 +42,7 @@ input_schema: Mapping[str, object] = {
         },
         "json": {"description": "Sent as application/json."},
         "body": {"type": "string", "description": "Sent as it is, in UTF-8."},
+        LOOK_UP: http_look_up.SCHEMA,
         "expect_status": {
             "description": "Statuses that mean success; without it 200 to 299.",
             "anyOf": [
@@ -90,6 +97,35 @@ def is_repeatable(*, inputs: Mapping[str, object]) -> bool:
     return http_message.is_recognisable(inputs)
 
 
+def is_safe(*, inputs: Mapping[str, object]) -> bool:
+    """This will tell whether the request's method changes nothing outside."""
+    return http_message.method(inputs) in http_semantics.SAFE_METHODS
+
+
+def can_look_up(*, inputs: Mapping[str, object]) -> bool:
+    """This will tell whether the step says how its request is looked up."""
+    return http_look_up.is_given(inputs)
+
+
+def look_up(*, inputs: Mapping[str, object], connection: ConnectionSettings | None, context: CallContext) -> LookUp:
+    """This will ask whether the request has happened, as `look_up` of the inputs says.
+
+    Raises as `call` does when the question cannot be asked, Refused when its expressions have no result.
+    """
+    question = http_look_up.question(inputs, key=context.idempotency_key)
+    response = call(inputs=question, connection=connection, context=context)
+    return http_look_up.verdict(inputs, response=response, context=context)
+
+
+async def alook_up(
+    *, inputs: Mapping[str, object], connection: ConnectionSettings | None, context: CallContext
+) -> LookUp:
+    """This will do what `look_up` does on an event loop."""
+    question = http_look_up.question(inputs, key=context.idempotency_key)
+    response = await acall(inputs=question, connection=connection, context=context)
+    return http_look_up.verdict(inputs, response=response, context=context)
+
+
 class _Prepared:
     """One attempt, up to what is sent and from what came back: all but the sending."""
 
@@ -106,7 +142,7 @@ class _Prepared:
             url=http_message.url(inputs, base_url=settings.base_url),
             headers=headers,
             content=http_message.content(inputs),
-            limits=_limits(settings, timeout_s=context.timeout_s),
+            limits=Limits.of(settings, timeout_s=context.timeout_s),
         )
 
     @contextmanager
@@ -176,13 +212,3 @@ def _masked(body: bytes, *, secrets: Sequence[str]) -> bytes:
         if len(secret) >= _SHORTEST_SECRET:
             body = body.replace(secret.encode(), MASK.encode())
     return body
-
-
-def _limits(settings: ConnectionSettings, *, timeout_s: float) -> Limits:
-    return Limits(
-        timeout_s=timeout_s,
-        connect_timeout_s=settings.connect_timeout_s,
-        read_timeout_s=settings.read_timeout_s,
-        max_response_bytes=settings.max_response_bytes,
-        allow_private=settings.allow_private,
-    )

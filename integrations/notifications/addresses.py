@@ -17,6 +17,23 @@ def filled(text: str) -> str:
     return _PLAIN.sub(lambda found: f"{base}{found[1]}", text)
 
 
+def shown(text: str) -> str:
+    """This will write the addresses of pages out, and say where a signed one will stand: nobody else may have that."""
+    base = settings.PUBLIC_URL.rstrip("/")
+    return _PLAIN.sub(lambda found: f"{base}{found[1]}", _MARK.sub("(a signed link, made when it is sent)", text))
+
+
+def inert(text: str) -> str:
+    """This will make a text harmless that somebody else wrote: no mark in it becomes an address.
+
+    >>> inert("see [[signed:/answer/1]]")
+    'see [ [signed:/answer/1]]'
+    """
+    while "[[" in text:
+        text = text.replace("[[", "[ [")
+    return text
+
+
 def token_of(name: str) -> str:
     """This will sign a name; only who knows SECRET_KEY can."""
     return signing.Signer(salt=_SALT, sep="~").sign(name)

@@ -5,3 +5,4 @@ from retention.operations.cleaning import clean as clean
 from retention.operations.holding import place_hold as place_hold
 from retention.operations.holding import release_hold as release_hold
 from retention.operations.months import make_ahead as make_ahead
+from retention.operations.sweeping import sweep as sweep

@@ -59,7 +59,7 @@ def _parse(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     seeds = parser.add_mutually_exclusive_group()
     seeds.add_argument("--seed", dest="seeds", type=_one, help="which faults strike when; 1 when left out")
-    seeds.add_argument("--seeds", dest="seeds", type=_range, help="one attack after the other, as 1-20")
+    seeds.add_argument("--seeds", dest="seeds", type=read_range, help="one attack after the other, as 1-20")
     parser.add_argument("--seconds", type=_seconds, default=60.0, help="how long faults and load last")
     parser.add_argument("--json", action="store_true", help="the tally as one line of JSON")
     parser.add_argument("--table", action="store_true", help="the tallies as a table in Markdown")
@@ -81,7 +81,8 @@ def _one(text: str) -> list[int]:
     return [int(text)]
 
 
-def _range(text: str) -> list[int]:
+def read_range(text: str) -> list[int]:
+    """This will read seeds written as `1-20`. Raises ArgumentTypeError."""
     first, dash, last = text.partition("-")
     if not dash or not first.isdigit() or not last.isdigit() or int(first) > int(last):
         raise argparse.ArgumentTypeError(f"{text!r} is no range of seeds such as 1-20")

@@ -2,12 +2,13 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import TypeVar
 from uuid import UUID
 
+from tests.chaos.arrivals import FireEventRow, FireRow, HookRow, PlaceRow
 from tests.chaos.book import Book
 from tests.chaos.workloads.workload import Workload
 from tests.flows.ledger import Entry
@@ -32,6 +33,7 @@ class RunRow:
     started_by: str
     created_at: datetime
     ended_at: datetime | None
+    is_undoing: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +78,11 @@ class AttemptRow:
     run_id: UUID
     step: str
     index: int | None
+    round: int = 0
+    attempt: int = 1
     kind: str
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
     delay_s: float | None
 
 
@@ -116,6 +122,44 @@ class SlotRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChildRow:
+    """A run that a step has started."""
+
+    parent_id: UUID
+    step: str
+    index: int | None
+    round: int
+    child_id: UUID
+    mode: str
+    on_parent_end: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRow:
+    """What people were asked; `kind` is `approval` or `task`."""
+
+    id: int
+    run_id: UUID
+    step: str
+    index: int | None
+    round: int
+    state: str
+    approvers: int
+    expires_at: datetime | None
+    kind: str = "approval"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerRow:
+    """What one of them answered."""
+
+    request_id: int
+    name: str
+    choice: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class EventRow:
     """An audit event of a run."""
 
@@ -140,7 +184,9 @@ class Evidence:
     """Rows of the database, ledgers outside, the clients' record, and what was seen during the run.
 
     `definitions` are the steps of each version. `unnamed_waits` are the runs that at some moment did not say what
-    they waited for, out of `looks` at all open runs. `slots` are those that were held when nothing was under way.
+    they waited for, out of `looks` at all open runs; at most `peak_connections` were open to the database.
+    `capacities` are those of limits. `slots` are those that were held when nothing was under way, and `places` are
+    those at gates. `wiped_at` is when the broker had lost all its data, each time.
     """
 
     book: Book
@@ -154,13 +200,23 @@ class Evidence:
     letters: Sequence[LetterRow] = ()
     activations: Sequence[ActivationRow] = ()
     slots: Sequence[SlotRow] = ()
+    places: Sequence[PlaceRow] = ()
+    fires: Sequence[FireRow] = ()
+    fire_events: Sequence[FireEventRow] = ()
+    hooks: Sequence[HookRow] = ()
+    wiped_at: Sequence[datetime] = ()
+    children: Sequence[ChildRow] = ()
+    requests: Sequence[RequestRow] = ()
+    answers: Sequence[AnswerRow] = ()
     events: Sequence[EventRow] = ()
     ledger: Sequence[Entry] = ()
     charges: Sequence[Charge] = ()
     business_rows: frozenset[UUID] = frozenset()
     business_actor: str = ""
+    capacities: Mapping[str, int] = field(default_factory=dict)
     unnamed_waits: Sequence[tuple[UUID, str]] = ()
     looks: int = 0
+    peak_connections: int = 0
 
     @cached_property
     def steps_of(self) -> Mapping[UUID, Sequence[StepRow]]:
@@ -171,6 +227,42 @@ class Evidence:
     def events_of(self) -> Mapping[UUID, Sequence[EventRow]]:
         """This will give the events of each run, in their order."""
         return grouped(self.events, key=lambda row: row.run_id)
+
+    @cached_property
+    def parents_of(self) -> Mapping[UUID, Sequence[ChildRow]]:
+        """This will give by which steps each run was started."""
+        return grouped(self.children, key=lambda row: row.child_id)
+
+    @cached_property
+    def runs_of(self) -> Mapping[str, Sequence[RunRow]]:
+        """This will give the runs of each workflow, the earliest first."""
+        return grouped(sorted(self.runs.values(), key=lambda row: row.created_at), key=lambda row: row.workflow_name)
+
+    @cached_property
+    def begun_at(self) -> Mapping[UUID, float]:
+        """This will give when the first step of each run began, by the outside ledger (seconds since 1970)."""
+        found: dict[UUID, float] = {}
+        for entry in self.ledger:
+            run_id = UUID(entry.run_id)
+            if entry.event == "begin":
+                found[run_id] = min(entry.at, found.get(run_id, entry.at))
+        return found
+
+    @cached_property
+    def given(self) -> frozenset[tuple[UUID, str]]:
+        """This will give the steps whose results were not made in their run: set by hand, or taken over."""
+        by_hand = {(event.run_id, str(event.payload["step"])) for event in self.events if event.kind == "result.set"}
+        return frozenset(by_hand | self.carried)
+
+    @cached_property
+    def carried(self) -> frozenset[tuple[UUID, str]]:
+        """This will give the steps whose results a retry has taken over."""
+        return frozenset(
+            (event.run_id, str(step))
+            for event in self.events
+            if event.kind == "steps.carried" and isinstance(steps := event.payload["steps"], list)
+            for step in steps
+        )
 
     @cached_property
     def completed_at(self) -> Mapping[str, datetime]:

@@ -7,40 +7,45 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import orjson
 from django.db import connections
 from django.utils import timezone
 
+from audit import queries as audit
 from audit.events import Actor, ActorKind
 from automation import operations as automation
 from integrations import operations as integrations
 from integrations.connections import ConnectionSpec
-from tests.chaos import gathering, laws, script, workloads
+from tests.chaos import gathering, laws, script, settling, workloads
 from tests.chaos import tally as figures
 from tests.chaos.attack import Attack
 from tests.chaos.book import Book
-from tests.chaos.clients import business
+from tests.chaos.clients import business, senders, timetable
 from tests.chaos.clients.api import ApiClient
 from tests.chaos.clients.load import Load
+from tests.chaos.clients.people import People, settle_in
 from tests.chaos.clients.repairs import Repairs
+from tests.chaos.clients.senders import Senders
 from tests.chaos.laws.law import Breach
+from tests.chaos.recovery import Outage
 from tests.chaos.stage import Stage, opened
 from tests.chaos.tally import Course, Tally
 from tests.chaos.watch import Watch
 from tests.chaos.workloads.limits import CAPACITY, LIMIT
 from tests.chaos.workloads.workload import CONNECTION, Scene
 from workflows import operations as workflows
-from workflows.core.states import DeadLetterState, RunState
-from workflows.models import DeadLetter, Run
 
-SETTLE_LIMIT_S = 120.0
-"""All runs must have ended so long after load and faults have ended and every process works again."""
+STILL_LIMIT_S = 60.0
+"""When load and faults have ended and every process works again, something must move at least so often ..."""
+SETTLE_LIMIT_S = 600.0
+"""... and all runs must have ended after so long."""
 _POLL_S = 0.2
+_WIPED = "rabbitmq wiped"
 _ACTOR = Actor(kind=ActorKind.SYSTEM, id="chaos")
-_SCOPES = ("runs:write", "runs:read", "dead_letters:write")
+_SCOPES = ("runs:write", "runs:read", "dead_letters:write", "answers:write")
 _REQUEUED = tuple(workload.name for workload in workloads.ALL if workload.requeues)
 
 
@@ -68,7 +73,13 @@ def run(
         _furnish(stage, scene=scene)
         watch = Watch(url=os.environ["DATABASE_URL"])
         course = _perform(plan, stage=stage, scene=scene, book=book, watch=watch, tell=tell)
-        evidence = gathering.gather(book=book, scene=scene, gateway_ledger=stage.gateway.ledger_path, watch=watch)
+        evidence = gathering.gather(
+            book=book,
+            scene=scene,
+            gateway_ledger=stage.gateway.ledger_path,
+            watch=watch,
+            wiped_at=_wiped_at(course.outages),
+        )
         if logs is not None:
             shutil.copytree(folder, logs / str(seed), ignore=shutil.ignore_patterns("gates"), dirs_exist_ok=True)
     breaches = laws.judge(evidence)
@@ -83,6 +94,8 @@ def _furnish(stage: Stage, *, scene: Scene) -> None:
     )
     integrations.save_connection(spec=gateway, actor=_ACTOR, now=now, correlation_id="chaos")
     workflows.set_limit(name=LIMIT, capacity=CAPACITY, actor=_ACTOR, now=now)
+    settle_in()
+    senders.connect(actor=_ACTOR)
     for workload in workloads.ALL:
         workflows.publish(source=orjson.dumps(workload.document(scene)).decode(), actor=_ACTOR, now=now)
 
@@ -92,21 +105,26 @@ def _perform(
 ) -> Course:
     token, is_over = _token(), threading.Event()
     api = ApiClient(port=stage.web_port, token=token, book=book, is_over=is_over.is_set)
-    repairs_api = ApiClient(port=stage.web_port, token=token, book=book, is_over=lambda: False)
+    patient_api = ApiClient(port=stage.web_port, token=token, book=book, is_over=lambda: False)
     load = Load(script=plan, workloads=workloads.ALL, book=book, api=api)
-    repairs = Repairs(workloads=_REQUEUED, scene=scene, api=repairs_api, book=book)
+    repairs = Repairs(workloads=_REQUEUED, scene=scene, api=patient_api, book=book)
+    people = People(api=patient_api)
+    hooks = Senders(port=stage.hook_port, seed=plan.seed, book=book)
     attack = Attack(script=plan, stage=stage, tell=tell)
     stage.wait_until_ready()
-    for part in (watch, load, repairs, attack):
+    timetable.begin(seconds=plan.seconds, actor=_ACTOR, book=book)
+    for part in (watch, load, hooks, repairs, people, attack):
         part.start()
     try:
         _wait(seconds=plan.seconds, stage=stage)
-        attack.join()
     finally:
         is_over.set()
         load.stop()
-        settled_s = _settle(stage)
+        hooks.stop()
+        attack.join()
+        settled_s = _settle(stage, book=book, outages=attack.outages)
         repairs.stop()
+        people.stop()
         watch.stop()
     return Course(
         seed=plan.seed, seconds=plan.seconds, outages=attack.outages, settled_s=settled_s, deaths=stage.deaths
@@ -120,18 +138,25 @@ def _wait(*, seconds: float, stage: Stage) -> None:
         time.sleep(_POLL_S)
 
 
-def _settle(stage: Stage) -> float:
+def _settle(stage: Stage, *, book: Book, outages: Sequence[Outage]) -> float:
     """Wait until nothing is open any more, or for as long as is allowed; gives how long it took."""
     connections.close_all()  # this process's own may have been cut by a fault
     stage.wait_until_ready()
-    began = time.monotonic()
-    while time.monotonic() - began < SETTLE_LIMIT_S:
+    wiped_at = _wiped_at(outages)
+    began = moved = time.monotonic()
+    latest = audit.latest_id()
+    while time.monotonic() - began < SETTLE_LIMIT_S and time.monotonic() - moved < STILL_LIMIT_S:
         stage.revive()
-        letters = DeadLetter.objects.filter(state=DeadLetterState.OPEN, workflow_name__in=_REQUEUED)
-        if not letters.exists() and not Run.objects.filter(state=RunState.RUNNING).exists():
+        if audit.latest_id() != latest:
+            latest, moved = audit.latest_id(), time.monotonic()
+        if settling.is_settled(book=book, requeued=_REQUEUED, wiped_at=wiped_at):
             break
         time.sleep(_POLL_S)
     return time.monotonic() - began
+
+
+def _wiped_at(outages: Sequence[Outage]) -> Sequence[datetime]:
+    return [outage.until for outage in outages if outage.name == _WIPED]
 
 
 def _token() -> str:

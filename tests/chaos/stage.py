@@ -13,6 +13,7 @@ from random import Random
 from config.servers.guard import Guard
 from config.servers.ports import free_port
 from examples.orders import outside
+from tests.chaos.clients import senders
 from tests.chaos.network import Network
 from tests.support.environment import control_path
 from tests.support.processes import Processes, TestedProcess
@@ -28,6 +29,8 @@ HASTY = {
 }
 """Whatever was lost is missed within two seconds."""
 _TERMINATE_LIMIT_S = 8.0
+_READY = {"worker": " ready.", "io": " ready.", "scheduler": "scheduler_started", "receiver": "receiver_started"}
+"""What a process writes when it works; for the others their clients wait."""
 
 
 @dataclass(slots=True)
@@ -59,11 +62,13 @@ class Stage:
         gateway: outside.OutsideSystem,
         processes: Processes,
         port: int,
+        hook_port: int,
     ) -> None:
         self.servers = servers
         self.network = network
         self.gateway = gateway
         self.web_port = port
+        self.hook_port = hook_port
         self.deaths: Counter[str] = Counter()
         env = platform_environment(network)
         starts: Mapping[str, Callable[[bool], TestedProcess]] = {
@@ -71,17 +76,19 @@ class Stage:
             "worker1": lambda wait: processes.start_worker(concurrency=2, env=env, wait=wait),
             "scheduler0": lambda wait: processes.start_scheduler(env=env, wait=wait),
             "scheduler1": lambda wait: processes.start_scheduler(env=env, wait=wait),
+            "io0": lambda wait: processes.start_io_worker(env=env, wait=wait),
             "web": lambda wait: processes.start_web(port=port, env=env, wait=wait),
+            "intake0": lambda wait: processes.start_intake(port=hook_port, env=env, wait=wait),
+            "receiver0": lambda wait: processes.start_receiver(env=env, wait=wait),
         }
         self.posts = {name: Post(name=name, start=start, process=start(False)) for name, start in starts.items()}
 
     def wait_until_ready(self) -> None:
         """This will return when every process works."""
         for post in self.posts.values():
-            if post.name.startswith("worker"):
-                post.process.wait_for_log(" ready.")
-            elif post.name.startswith("scheduler"):
-                post.process.wait_for_log("scheduler_started")
+            for role, text in _READY.items():
+                if post.name.startswith(role):
+                    post.process.wait_for_log(text)
 
     def post(self, role: str, *, dice: Random) -> Post:
         """This will choose one of the processes of a role."""
@@ -129,8 +136,14 @@ def opened(*, directory: Path, seed: int) -> Iterator[Stage]:
                 "gateway": gateway.base_url,
             }
             with Network(urls) as network:
-                port = free_port()
-                yield Stage(servers=servers, network=network, gateway=gateway, processes=processes, port=port)
+                yield Stage(
+                    servers=servers,
+                    network=network,
+                    gateway=gateway,
+                    processes=processes,
+                    port=free_port(),
+                    hook_port=free_port(),
+                )
                 processes.kill_all()
     finally:
         processes.kill_all()
@@ -142,6 +155,7 @@ def platform_environment(network: Network) -> dict[str, str]:
     """This will be what the processes of the platform get: hasty settings, and addresses behind the proxy."""
     return {
         **HASTY,
+        **senders.ENVIRONMENT,
         "DATABASE_URL": network.url("postgres"),
         "BROKER_URL": network.url("rabbitmq"),
         "REDIS_URL": network.url("redis"),

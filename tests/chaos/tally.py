@@ -26,8 +26,12 @@ class Tally:
     requests: int
     unanswered: int
     requeued: int
+    refused: int
+    hooks: int
+    fires: int
     attempts_lost: int
     deaths: int
+    peak_connections: int
     breaches: Mapping[str, int]
     longest_recovery_s: float
     recovered_from: str
@@ -71,9 +75,7 @@ def tally(course: Course, *, evidence: Evidence, breaches: Mapping[str, Sequence
     for run in evidence.runs.values():
         runs.setdefault(run.workflow_name, Counter())[run.state] += 1
     effects = Counter(entry.key for entry in evidence.ledger if entry.event == "effect")
-    moves = {run_id: [event.at for event in events] for run_id, events in evidence.events_of.items()}
-    spans = {run.id: (run.created_at, run.ended_at) for run in evidence.runs.values()}
-    recovery = longest_recovery(course.outages, lives(spans, moves))
+    recovery = _recovery(course, evidence=evidence)
     return Tally(
         seed=course.seed,
         seconds=course.seconds,
@@ -86,8 +88,12 @@ def tally(course: Course, *, evidence: Evidence, breaches: Mapping[str, Sequence
         requests=evidence.book.requests,
         unanswered=evidence.book.unanswered,
         requeued=evidence.book.requeued,
+        refused=evidence.book.refused,
+        hooks=len(evidence.book.hooks),
+        fires=len(evidence.fires),
         attempts_lost=sum(row.kind == "lost" for row in evidence.attempts),
         deaths=sum(course.deaths.values()),
+        peak_connections=evidence.peak_connections,
         breaches={law: len(found) for law, found in breaches.items()},
         longest_recovery_s=round(recovery.seconds, 2),
         recovered_from=recovery.outage,
@@ -97,11 +103,22 @@ def tally(course: Course, *, evidence: Evidence, breaches: Mapping[str, Sequence
     )
 
 
+def _recovery(course: Course, *, evidence: Evidence) -> Recovery:
+    """Runs that people are asked for are left out, for they wait for people; one moves with the runs it has started."""
+    moves = {run_id: [event.at for event in events] for run_id, events in evidence.events_of.items()}
+    for link in evidence.children:
+        moves[link.parent_id] = moves.get(link.parent_id, []) + moves.get(link.child_id, [])
+    asking = {request.run_id for request in evidence.requests}
+    spans = {run.id: (run.created_at, run.ended_at) for run in evidence.runs.values() if run.id not in asking}
+    return longest_recovery(course.outages, lives(spans, moves))
+
+
 def _story(evidence: Evidence, *, recovery: Recovery) -> str:
     """The run that took longest: what was recorded of it before and after it stood still."""
     if recovery.run_id is None or recovery.moved_at is None:
         return ""
-    events = evidence.events_of[recovery.run_id]
+    below = [link.child_id for link in evidence.children if link.parent_id == recovery.run_id]
+    events = [event for run_id in (recovery.run_id, *below) for event in evidence.events_of[run_id]]
     before = max((event for event in events if event.at < recovery.moved_at), key=lambda event: event.at)
     after = min((event for event in events if event.at >= recovery.moved_at), key=lambda event: event.at)
     told = [
@@ -118,9 +135,12 @@ def lines(found: Tally, *, breaches: Mapping[str, Sequence[Breach]]) -> Iterable
     for workload, states in found.runs.items():
         yield f"runs      {workload:<22} " + ", ".join(f"{number} {state}" for state, number in sorted(states.items()))
     yield f"load      {found.started} runs, {found.steps} steps, {found.runs_per_s} runs/s, {found.requests} requests"
-    yield f"clients   {found.unanswered} without an answer, {found.requeued} dead letters requeued"
+    refused = f"{found.refused} starts refused by a rule"
+    yield f"clients   {found.unanswered} without an answer, {refused}, {found.requeued} dead letters requeued"
+    yield f"arrivals  {found.fires} due times, {found.hooks} webhooks acknowledged"
     yield f"effects   {found.effects} in the ledger ({found.repeats} repeats of a key), {found.charges} charges"
     yield f"losses    {found.attempts_lost} attempts, {found.deaths} processes that nobody struck"
+    yield f"database  {found.peak_connections} connections at most"
     yield f"recovery  longest {found.longest_recovery_s:.2f} s ({found.recovered_from or 'nothing to recover from'})"
     yield f"          {found.recovered_run}"
     for law, number in found.breaches.items():
@@ -130,9 +150,18 @@ def lines(found: Tally, *, breaches: Mapping[str, Sequence[Breach]]) -> Iterable
 
 
 COLUMNS = (
-    *("seed", "faults", "runs", "steps", "effects", "lost", "stuck", "doubled", "again after completion"),
-    *("audit gaps", "slots leaked", "other breaches", "longest recovery", "runs/s"),
+    *("seed", "faults", "runs", "steps", "effects", "due times", "webhooks", "lost", "stuck", "doubled"),
+    *("again after completion", "audit gaps", "slots leaked", "other breaches", "longest recovery", "runs/s"),
 )
+_COUNTED = (
+    ("runs lost", "webhooks lost", "fires missed", "answers lost"),
+    ("runs stuck",),
+    ("effects doubled", "webhooks doubled", "fires doubled", "children doubled", "decisions doubled"),
+    ("executed after completion",),
+    ("audit",),
+    ("slots leaked", "places left over"),
+)
+"""Which laws the columns from "lost" to "slots leaked" count."""
 
 
 def table(tallies: Sequence[Tally]) -> Iterable[str]:
@@ -144,10 +173,10 @@ def table(tallies: Sequence[Tally]) -> Iterable[str]:
 
 
 def _cells(found: Tally) -> Sequence[str]:
-    named = ("runs lost", "runs stuck", "effects doubled", "executed after completion", "audit", "slots leaked")
-    counts = [found.counted(name) for name in named]
+    counts = [found.counted(*names) for names in _COUNTED]
     figures = [
         *(found.seed, sum(found.faults.values()), found.started, found.steps, found.effects + found.charges),
+        *(found.fires, found.hooks),
         *counts,
         sum(found.breaches.values()) - sum(counts),
     ]

@@ -1,30 +1,26 @@
 """Looks at all open runs again and again while the platform is struck, and remembers what is wrong."""
 
 import threading
+from typing import Any
 from uuid import UUID
 
 import psycopg
 
+from tests.support import silence
+
 _EVERY_S = 0.25
-_SILENT = """
-select run.id, 'has no activation' from workflows_run as run
-where run.state = 'running' and not exists (select from workflows_activation as a where a.run_id = run.id)
-union all
-select run_id, format('%s because of %s, owner %L', state, wait_reason, owner) from workflows_activation
-where not (
-    (state = 'ready' and wait_reason = 'worker')
-    or (state = 'leased' and wait_reason = 'running' and owner <> '')
-    or (state = 'waiting' and wait_reason in ('retry', 'items', 'rate', 'breaker') and owner = '')
-    or (state = 'waiting' and wait_reason in ('timer', 'limit') and wait_object <> '' and owner = ''))
-"""
+_CONNECTIONS = "select count(*) from pg_stat_activity where datname = current_database()"
 
 
 class Watch:
-    """A thread with a connection of its own. `looks` counts how often all open runs were looked at."""
+    """A thread with a connection of its own. `looks` counts how often all open runs were looked at.
+
+    `peak_connections` is the most that were open to the database at any look, its own among them.
+    """
 
     def __init__(self, *, url: str) -> None:
         self._url = url
-        self.looks = 0
+        self.looks = self.peak_connections = 0
         self._found: dict[tuple[UUID, str], None] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watch", daemon=True)
@@ -51,8 +47,10 @@ class Watch:
             except psycopg.OperationalError:  # the database has been struck
                 self._stopping.wait(_EVERY_S)
 
-    def _look_until_lost(self, connection: psycopg.Connection[tuple[UUID, str]]) -> None:
+    def _look_until_lost(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:  # Any: whatever is asked
         while not self._stopping.wait(_EVERY_S):
-            for run_id, what in connection.execute(_SILENT).fetchall():
+            for run_id, what in connection.execute(silence.OF_ALL).fetchall():
                 self._found[run_id, what] = None
+            (open_ones,) = connection.execute(_CONNECTIONS).fetchall()[0]
+            self.peak_connections = max(self.peak_connections, open_ones)
             self.looks += 1

@@ -8,10 +8,12 @@ from pytest_django import DjangoDbBlocker
 
 from tests.support import api
 from tests.support.guide import Page
+from tests.support.peers import table
+from tests.support.peers.contract import Services
 from workflows import dsl, registry
 
 GUIDE = Path(__file__).resolve().parent.parent.parent / "docs" / "guide"
-PAGES = sorted(path for path in GUIDE.glob("*.md") if path.name != "README.md")
+PAGES = sorted(path for path in GUIDE.rglob("*.md") if path.name != "README.md")
 
 
 @pytest.fixture
@@ -25,7 +27,7 @@ def declarations(database: None, django_db_blocker: DjangoDbBlocker, monkeypatch
 
 @pytest.mark.usefixtures("declarations")
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_page_does_what_it_says(path: Path) -> None:
-    page = Page(path=path, api=api.client("admin"))
+def test_page_does_what_it_says(path: Path, services: Services) -> None:
+    page = Page(path=path, api=api.client("admin"), find_peer=lambda name: table.find(name, services=services))
 
     assert page.execute() > 1

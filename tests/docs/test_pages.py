@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from reconciliation.jobs.documents import job_schema
 from workflows import documents, validation
 from workflows.operations import publishing
+from workflows.schema import Schema
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -26,7 +28,10 @@ def blocks(page: Path, *, language: str) -> Iterator[str]:
 def definitions() -> list[tuple[str, str]]:
     """This will give every whole definition shown anywhere, by page."""
     return [
-        (page.name, block) for page in PAGES for block in blocks(page, language="yaml") if block.startswith("name:")
+        (page.name, block)
+        for page in PAGES
+        for block in blocks(page, language="yaml")
+        if block.startswith("name:") and "\nsteps:" in block
     ]
 
 
@@ -62,11 +67,20 @@ def test_every_shown_definition_is_right() -> None:
         validation.parse_definition(document, uses=publishing.uses(), functions=None)
 
 
+def test_every_shown_reconciliation_job_has_the_right_shape() -> None:
+    shown = [block for page in PAGES for block in blocks(page, language="yaml") if "\nright:" in block]
+    schema = Schema(job_schema())
+
+    assert shown
+    assert [schema.problems(documents.parse_document(source).document) for source in shown] == [[] for _ in shown]
+
+
 def test_index_of_the_guide_lists_every_page() -> None:
     guide = ROOT / "docs" / "guide"
-    listed = re.findall(r"^\| \[(\w+\.md)\]", (guide / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    listed = re.findall(r"^\| \[([\w/]+\.md)\]", (guide / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    pages = (str(path.relative_to(guide)) for path in guide.rglob("*.md"))
 
-    assert sorted(listed) == sorted(path.name for path in guide.glob("*.md") if path.name != "README.md")
+    assert sorted(listed) == sorted(page for page in pages if page != "README.md")
 
 
 def test_generated_pages_are_up_to_date() -> None:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import orjson
+from django.conf import settings
 from django.db import connection
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -14,7 +15,7 @@ from django.utils import timezone
 from audit import queries as audit
 from audit.events import Actor, ActorKind
 from tests.support.waiting import wait_until
-from workflows import due, operations
+from workflows import due, operations, store
 from workflows.core.definition import JsonValue
 from workflows.core.outcome import NEVER
 from workflows.execution import shift
@@ -126,6 +127,11 @@ def lose(run_id: UUID) -> None:
     assert leased.update(due_at=F("due_at") - timedelta(days=1)), "nobody holds anything of this run"
 
 
+def leave_behind(run_id: UUID) -> None:
+    """This will claim what is due of a run, as a worker that dies before it does anything."""
+    store.claim(refs=claimable(run_id), owner="dead worker", lease_s=settings.LEASE_S)
+
+
 def aside(act: Callable[[], object]) -> threading.Thread:
     """This will do something in a thread of its own with a connection of its own, as another process would."""
 
@@ -140,7 +146,7 @@ def aside(act: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def wait_for_end(*run_ids: UUID, limit_s: float = 40.0) -> list[Run]:
+def wait_for_end(*run_ids: UUID, limit_s: float = 120.0) -> list[Run]:
     """This will give runs, in their order, when real workers have brought all of them to their end."""
 
     def ended() -> bool:

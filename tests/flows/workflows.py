@@ -93,6 +93,15 @@ def mark(value: JsonValue, ledger: str, context: StepContext, seconds: float = 0
 
 
 @function
+async def mark_async(value: JsonValue, ledger: str, context: StepContext, seconds: float = 0.0) -> JsonValue:
+    """This will have one effect outside, after `seconds` on an event loop, and give back what it was given."""
+    outside.write(ledger, event="begin", context=context)
+    await asyncio.sleep(seconds)
+    outside.write(ledger, event="effect", context=context)
+    return value
+
+
+@function
 async def effect_async(ledger: str, context: StepContext, seconds: float = 0.0) -> str:
     """This will have one effect outside, after `seconds` on an event loop."""
     outside.write(ledger, event="begin", context=context)

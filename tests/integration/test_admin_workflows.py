@@ -30,7 +30,7 @@ def page(name: str, *args: object) -> str:
     return reverse(f"admin:workflows_{name}", args=args)
 
 
-def test_list_shows_newest_version_and_runs_by_state(browser: Client, version: WorkflowVersion) -> None:
+def test_list_shows_version_in_use_and_runs_by_state(browser: Client, version: WorkflowVersion) -> None:
     admin_pages.failed(version)
     admin_pages.started(version)
 

@@ -176,7 +176,7 @@ def test_scheduler_ends_cleanly_when_asked(number: signal.Signals, tmp_path: Pat
             env={**os.environ, "LOG_LEVEL": "INFO"},
         )
     try:
-        wait_until(lambda: "scheduler_started" in log.read_text(), limit_s=60)
+        wait_until(lambda: "scheduler_started" in log.read_text())
         process.send_signal(number)
         code = process.wait(timeout=20)
     finally:

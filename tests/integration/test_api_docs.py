@@ -19,6 +19,7 @@ from automation import operations
 from automation.management.commands.automation import Command
 from automation.problems import _REFUSALS
 from tests.support.api import TESTER
+from workflows.core.states import WaitReason
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "api.md"
 
@@ -75,6 +76,12 @@ def test_every_refusal_is_listed() -> None:
     text = DOCS.read_text()
 
     assert [word for _, word in _REFUSALS.values() if f"`{word}`" not in text] == []
+
+
+def test_every_wait_reason_is_listed() -> None:
+    text = DOCS.read_text()
+
+    assert [reason for reason in WaitReason if f"\n| `{reason}` |" not in text] == []
 
 
 def test_every_subcommand_is_listed() -> None:

@@ -110,7 +110,7 @@ def test_a_key_that_is_being_answered_is_refused_after_a_while(
     again = caller.post("/api/v1/runs", body, format="json", headers=key)
 
     assert (response.status_code, response.json()["type"].rsplit(":", 1)[1]) == (409, "start-under-way")
-    assert waited_s < 3
+    assert waited_s < 15, "it waited for the other request"
     assert again.status_code == 200
 
 

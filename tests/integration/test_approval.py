@@ -12,11 +12,13 @@ from django.utils import timezone
 from audit.events import Actor, ActorKind
 from tests.flows import driving
 from tests.support import people
-from workflows import human_queries, inspection, operations
+from workflows import explaining, human_queries, human_rights, inspection, operations
+from workflows.core.retry_plan import RetryFrom
 from workflows.core.states import WaitReason
 from workflows.core.voting import Choice
-from workflows.errors import AlreadyAnswered, AnswerInvalid, NotAsked, RequestClosed, WorkflowError
-from workflows.human_queries import Person
+from workflows.errors import WorkflowError
+from workflows.human_errors import AlreadyAnswered, AnswerInvalid, NotAsked, RequestClosed
+from workflows.human_rights import Person
 from workflows.models import Activation, Attempt, HumanAnswer, HumanRequest, Item, Run, Step
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -165,6 +167,43 @@ def test_who_started_the_run_above_may_not_decide_either() -> None:
         give(child, ada)
 
 
+def test_retry_makes_nobody_a_stranger_to_what_he_started() -> None:
+    ada, bob, eve = people.person(), people.person(), people.person()
+    names = [ada.name, bob.name, eve.name]
+    workflow = driving.publish({"ok": {"uses": "approval", "with": {"users": names, "on_reject": "fail"}}})
+    first, second = (Actor(kind=ActorKind.USER, id=one.id) for one in (ada, bob))
+    start = operations.Start(input=None)
+    run_id = operations.start_run(workflow=workflow, start=start, actor=first, now=timezone.now()).run_id
+    driving.work(run_id)
+    give(run_id, eve, Choice.REJECT)
+    driving.work(run_id)
+    wanted = operations.RetryWanted(start=RetryFrom.START)
+    again = operations.retry_run(run_id=run_id, wanted=wanted, actor=second, now=timezone.now()).run_id
+    driving.work(again)
+
+    for person in (ada, bob):
+        with pytest.raises(NotAsked, match="started the run"):
+            give(again, person)
+    assert give(again, eve)
+
+
+def test_everybody_whose_start_was_gathered_into_the_run_started_it() -> None:
+    ada, bob, eve = people.person(), people.person(), people.person()
+    names = [ada.name, bob.name, eve.name]
+    steps = {"ok": {"uses": "approval", "with": {"users": names}}}
+    workflow = driving.publish(steps, batch={"size": 2, "timeout": "10m"})
+    start = operations.Start(input=None)
+    for one in (ada, bob):
+        actor = Actor(kind=ActorKind.USER, id=one.id)
+        run_id = operations.start_run(workflow=workflow, start=start, actor=actor, now=timezone.now()).run_id
+    driving.work(run_id)
+
+    for one in (ada, bob):
+        with pytest.raises(NotAsked, match="started the run"):
+            give(run_id, one)
+    assert give(run_id, eve)
+
+
 def test_membership_counts_as_it_is_at_the_time_of_the_answer() -> None:
     group = people.group()
     ada, bob = people.person(), people.person(group)
@@ -177,6 +216,22 @@ def test_membership_counts_as_it_is_at_the_time_of_the_answer() -> None:
     assert give(run_id, ada)
 
 
+def test_group_with_too_few_members_is_told_until_it_has_enough() -> None:
+    group = people.group()
+    people.person(group)
+    run_id = ask(groups=[group], approvers=2)
+    row = request_of(run_id)
+
+    before = (row in human_queries.out_of_reach(limit=10_000), explaining.explain(Run.objects.get(id=run_id)).summary)
+    people.person(group)
+    after = (row in human_queries.out_of_reach(limit=10_000), explaining.explain(Run.objects.get(id=run_id)).summary)
+
+    assert before[0]
+    assert "too few people can answer" in before[1]
+    assert not after[0]
+    assert "too few" not in after[1]
+
+
 def test_user_who_is_not_active_may_not_answer() -> None:
     ada, bob = people.person(), people.person()
     run_id = ask(users=[ada.name, bob.name])
@@ -184,7 +239,7 @@ def test_user_who_is_not_active_may_not_answer() -> None:
 
     with pytest.raises(NotAsked):
         give(run_id, ada)
-    assert human_queries.who_may_answer(request_of(run_id), limit=5) == [bob.name]
+    assert human_rights.who_may_answer(request_of(run_id), limit=5) == [bob.name]
 
 
 def test_same_answer_again_changes_nothing_and_another_one_is_refused() -> None:

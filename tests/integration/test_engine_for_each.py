@@ -298,6 +298,24 @@ def test_loss_costs_an_attempt_only_the_item_that_was_under_way(ledger: Ledger) 
     assert (attempt.kind, attempt.index) == ("lost", 1)
 
 
+def test_loss_counts_though_its_successor_gives_the_items_back_at_once() -> None:
+    """A shift may be over before its first round: on a busy machine, or because others are more urgent."""
+    run_id = begin({"map": call("echo", for_each=[1, 2], retry=AT_ONCE)})
+    (claim,) = store.claim(refs=claimable(run_id), owner="dead", lease_s=60)
+    hold: store.HoldRow = {"id": claim.id, "epoch": claim.epoch}
+    store.open_items(run_id=run_id, step="map", values=[1, 2])
+    Fanout.objects.create(run_id=run_id, step="map", total=2, started_at=timezone.now())
+    store.take_items(run_id=run_id, step="map", hold=hold, limit=2, parallel=1)
+    lose(run_id)
+
+    with override_settings(SHIFT_S=0):
+        shift.execute(claimable(run_id))
+    work(run_id)
+
+    assert list(Attempt.objects.filter(run_id=run_id).values_list("kind", "index")) == [("lost", 0)]
+    assert [(state, attempt) for state, _, attempt in items(run_id)] == [("succeeded", 2), ("succeeded", 1)]
+
+
 def test_item_without_another_attempt_becomes_a_dead_letter_when_its_puller_is_lost() -> None:
     args = {"seconds": 0.02}
     run_id = begin({"map": call("sleep", for_each=[1] * 12, retry={"attempts": 1}, args=args)})

@@ -1,5 +1,6 @@
 """What goes next, on real rows: by priority with ageing, in fair shares, lane by lane; and what starts later."""
 
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
@@ -8,11 +9,11 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from tests.flows.driving import call, claimable, publish, start, work
+from tests.flows.driving import aside, call, claimable, publish, start, work
 from workflows import due, inspection, statements, store
 from workflows.core.problems import Problem
 from workflows.dispatch import order as dispatch_order
@@ -152,10 +153,35 @@ def test_what_is_not_due_is_not_taken_and_what_is_taken_is_due_again_later(lane:
     assert Activation.objects.get(lane=lane, dispatches=1).due_at > timezone.now()
 
 
+def test_what_others_hold_does_not_hide_what_nobody_holds(lane: str) -> None:
+    """Whoever froze in the middle of its commits keeps the rows that are due longest; all behind them goes on."""
+    held, free = queue(lane, count=50, waited_s=9), queue(lane, count=6, waited_s=1)
+    is_held, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with transaction.atomic():
+            list(Activation.objects.select_for_update().filter(run_id__in=held))
+            is_held.set()
+            may_end.wait(60)
+
+    holder = aside(hold)
+    assert is_held.wait(10)
+    order = Order()
+    rounds = [order.take({lane: 4})]
+    while rounds[-1].has_more:
+        rounds.append(order.take({lane: 4}))
+    may_end.set()
+    holder.join(20)
+
+    assert [one.run_id for taken in rounds for one in taken.dues] == free
+    assert len(rounds) < 9
+    assert [one.run_id for _ in range(13) for one in take(order, lane, room=4)] == held
+
+
 def test_round_reads_little_of_a_long_backlog(lane: str) -> None:
     """Its cost grows with what it takes, not with what waits: 5,000 rows are about 200 pages."""
     queue(lane, count=5_000)
-    ask = {"urgency": 0, "lane": lane, "room": 10, "before_key": "~", "before_priority": 1}
+    ask = {"urgency": 0, "lane": lane, "room": 10, "spare": 0, "before_key": "~", "before_priority": 1}
     params = {
         "asks": orjson.dumps([ask]).decode(),
         "leads": "[]",

@@ -149,7 +149,7 @@ def test_park_waits_for_a_wake_that_is_not_committed_yet(bell: Bell) -> None:
 
     bell.while_looking = overlap
     worker = driving.aside(lambda: driving.work(run_id))
-    wait_until(lambda: has_woken.is_set() and len(bell.looks) == 1, limit_s=5, what="it looked once")
+    wait_until(lambda: has_woken.is_set() and len(bell.looks) == 1, what="it looked once")
     may_commit.set()
     worker.join(5)
 

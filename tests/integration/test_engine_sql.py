@@ -138,9 +138,11 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         for n in range(1, 65)
     ]
     return {
-        "start_runs": {"version_id": 1, "runs": "[]", "entries": "[]", "wait": None},
+        "start_runs": {"release_id": 1, "runs": "[]", "entries": "[]", "wait": None},
         "take_due": {
-            "asks": _json([{"urgency": 0, "lane": "default", "room": size, "before_key": "~", "before_priority": 1}]),
+            "asks": _json(
+                [{"urgency": 0, "lane": "default", "room": size, "spare": 0, "before_key": "~", "before_priority": 1}]
+            ),
             "leads": "[]",
             "groups": 64,
             "ageing_s": 10.5,
@@ -175,10 +177,11 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
         },
         "count_failures": {"limit": 1_000},
         "notify": {},
-        "find_newest_version": {"name": "full"},
+        "find_release": {"name": "full"},
         "count_due": {"lane": "default", "limit": size},
-        "take_slots": {**hold, "limits": ["full"], "called": ""},
-        "wake_line": {"limits": ["full"], "most": size},
+        "take_slots": {**hold, "limits": ["full"]},
+        "wake_line": {"limits": ["full"]},
+        "hand_on": {"limits": ["full"], "lane": "default", "owner": "me", "lease_s": 15.5},
         "slots_leaked": {},
         "limit_names": {},
         "hold_gates": {"gates": _json(gates[:size])},
@@ -204,6 +207,7 @@ def arguments(size: int) -> Mapping[str, Mapping[str, object]]:
             )
         },
         "clock": {},
+        "find_sweeps": {"now": NOW},
         "lock_start_key": {"key": "full", "wait": None},
     }
 

@@ -305,7 +305,7 @@ def test_event_under_way_while_the_step_looks_is_found_in_a_moment(key: str, mon
     may_commit.set()
 
     assert (row.wait_reason, row.due_at < NEVER) == ("event", True)
-    wait_until(lambda: Event.objects.filter(key=key).exists(), limit_s=10, what="the event is published")
+    wait_until(lambda: Event.objects.filter(key=key).exists(), what="the event is published")
     driving.let_time_pass(run_id)
     driving.work(run_id)
     assert received(run_id) == "slow"
@@ -325,7 +325,7 @@ def test_event_published_between_question_and_parking_is_seen(key: str, monkeypa
     driving.work(run_id)
     wait_until(
         lambda: bool(driving.claimable(run_id)) or Run.objects.get(id=run_id).state == "succeeded",
-        limit_s=10,
+        limit_s=60,
         what="the step is woken",
     )
     driving.work(run_id)

@@ -1,4 +1,7 @@
-"""The demo as a newcomer runs it: a process of its own, with its own folder, servers and workers."""
+"""The demo as a newcomer runs it: a process of its own, with its own servers and workers.
+
+All tests use one folder of data after each other, which is made once.
+"""
 
 import os
 import signal
@@ -13,10 +16,17 @@ import pytest
 LIMIT_S = 180
 
 
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """This will be the folder of all data."""
+    return tmp_path_factory.mktemp("var")
+
+
 @pytest.fixture
-def var(tmp_path: Path) -> Iterator[Path]:
-    yield tmp_path
-    assert left_behind(tmp_path) == []
+def var(folder: Path) -> Iterator[Path]:
+    """This will be that folder, which nobody uses any more when the test has ended."""
+    yield folder
+    assert left_behind(folder) == []
 
 
 def demo(var: Path, *arguments: str) -> subprocess.Popen[str]:

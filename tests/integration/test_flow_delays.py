@@ -233,10 +233,10 @@ def test_requeued_run_that_makes_way_is_not_waited_for_any_more() -> None:
 def test_gated_start_is_never_made_on_an_old_version_that_is_remembered() -> None:
     workflow = publish(STEPS, singleton={"mode": "skip"})
     first = start(workflow)
-    remembered = starting._known_newest[workflow]
+    remembered = starting._known[workflow]
     newer = f"name: {workflow}\nsteps: {{other: {{uses: set}}}}\n"
     operations.publish(source=newer, actor=TESTER, now=timezone.now())
-    starting._known_newest[workflow] = remembered
+    starting._known[workflow] = remembered
 
     second = start(workflow)
 

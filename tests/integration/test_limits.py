@@ -4,60 +4,27 @@ import threading
 import time
 from collections.abc import Sequence
 from datetime import timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from audit import queries as audit
 from tests.flows import driving
 from tests.flows.driving import AT_ONCE, TESTER, begin, call, claimable, publish, start
+from tests.flows.limits import claimed, held, limit_of, line, resize
 from workflows import capacity, inspection, limit_store, operations, store
 from workflows.core.problems import DefinitionInvalid
 from workflows.core.states import WaitReason
 from workflows.dispatch import sweeps
 from workflows.errors import LimitInUse, LimitInvalid, UnknownLimit
 from workflows.execution import shift
-from workflows.models import Activation, Limit, Run, Slot
+from workflows.execution.turn import Turn
+from workflows.models import Activation, Run, Slot
 
 pytestmark = pytest.mark.usefixtures("database")
-
-
-def limit_of(number: int) -> str:
-    """This will make a limit of that many slots, and give its name."""
-    name = f"limit-{uuid4().hex[:12]}"
-    operations.set_limit(name=name, capacity=number, actor=TESTER, now=timezone.now())
-    return name
-
-
-def resize(name: str, number: int) -> None:
-    """This will change a limit's capacity."""
-    operations.set_limit(name=name, capacity=number, actor=TESTER, now=timezone.now())
-
-
-def claimed(run_id: UUID) -> int:
-    """This will lease a run's activation and take its slots, as a worker that then works long; gives its id."""
-    (claim,) = store.claim(refs=claimable(run_id), owner="elsewhere:1", lease_s=60)
-    limits = Limit.objects.filter(name__in=_wanted(run_id)).values_list("name", flat=True)
-    assert limit_store.take_slots(hold={"id": claim.id, "epoch": claim.epoch}, limits=list(limits)) == []
-    return claim.id
-
-
-def held(name: str) -> int:
-    """This will count the slots that somebody has."""
-    return Slot.objects.filter(limit__name=name, holder__isnull=False).count()
-
-
-def line(name: str) -> list[UUID]:
-    """This will give the runs in line, the first one first."""
-    return [waiter.run_id for waiter in capacity.line(name=name)]
-
-
-def _wanted(run_id: UUID) -> Sequence[str]:
-    run = Run.objects.get(id=run_id)
-    return [name for step in run.version.document["steps"].values() for name in step.get("limits", [])]
 
 
 def test_step_takes_a_slot_while_it_runs_and_frees_it_when_it_ends() -> None:
@@ -85,7 +52,10 @@ def test_step_without_room_waits_in_line_and_says_for_what() -> None:
     assert wait.attempt == 1
 
 
-def test_worker_that_ends_a_step_goes_on_with_the_first_in_line_without_a_message() -> None:
+@pytest.mark.parametrize("is_in_time", [True, False], ids=["in its time", "beyond its time"])
+def test_worker_that_ends_a_step_goes_on_with_the_first_in_line_without_a_message(
+    monkeypatch: pytest.MonkeyPatch, is_in_time: bool
+) -> None:
     name = limit_of(1)
     workflow = publish({"only": call("noop", limits=[name])})
     runs = [start(workflow) for _ in range(5)]
@@ -94,7 +64,12 @@ def test_worker_that_ends_a_step_goes_on_with_the_first_in_line_without_a_messag
     driving.work(*runs)
     assert line(name) == runs
     Activation.objects.filter(id=claim_id).update(due_at=Now() - timedelta(days=1))
+    looks = iter([False])
 
+    def is_over(_turn: Turn, *, has_slot: bool = False) -> bool:
+        return not (is_in_time or has_slot) and next(looks, True)
+
+    monkeypatch.setattr(Turn, "is_over", is_over)
     shift.execute(claimable(blocker))
 
     assert set(Run.objects.filter(id__in=[blocker, *runs]).values_list("state", flat=True)) == {"succeeded"}
@@ -117,33 +92,7 @@ def test_higher_priority_goes_first_and_newcomers_do_not_pass_the_line() -> None
     missing = limit_store.take_slots(hold={"id": claim.id, "epoch": claim.epoch}, limits=[name])
 
     assert missing == [name]
-    assert limit_store.wake_line(limits=[name])[0].ref.run_id == high
-
-
-def test_two_workers_call_the_next_two_in_line_at_the_same_time() -> None:
-    """Whom the other worker is calling right now still looks as if it stood in line, further ahead."""
-    name = limit_of(2)
-    workflow = publish({"only": call("noop", limits=[name])})
-    holders = [claimed(start(workflow)) for _ in range(2)]
-    first, second = start(workflow), start(workflow)
-    driving.work(first, second)
-    Activation.objects.filter(id__in=holders).delete()
-    answers: list[object] = []
-
-    def call_the_other() -> None:
-        (other,) = limit_store.wake_line(limits=[name], most=1)
-        (claim,) = store.claim(refs=[other.ref], owner="elsewhere:2", lease_s=60)
-        hold: store.HoldRow = {"id": claim.id, "epoch": claim.epoch}
-        answers.extend([other.ref.run_id, limit_store.take_slots(hold=hold, limits=[name], called=other.limit)])
-        connection.close()
-
-    with transaction.atomic():
-        assert [one.ref.run_id for one in limit_store.wake_line(limits=[name], most=1)] == [first]
-        thread = threading.Thread(target=call_the_other)
-        thread.start()
-        thread.join(timeout=20)
-
-    assert answers == [second, []]
+    assert limit_store.wake_line(limits=[name])[0].run_id == high
 
 
 @pytest.mark.parametrize("how", ["cancel", "expire", "lose", "retry", "release"])
@@ -277,7 +226,7 @@ def test_lowered_limit_hands_out_nothing_before_enough_have_ended() -> None:
 
     assert counts == [3, 2, 1]
     assert Slot.objects.filter(limit__name=name).count() == 1
-    assert [one.ref.run_id for one in limit_store.wake_line(limits=[name])] == [waiting]
+    assert [one.run_id for one in limit_store.wake_line(limits=[name])] == [waiting]
 
 
 def test_raised_limit_wakes_the_line_at_once() -> None:

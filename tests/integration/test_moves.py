@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from tests.flows.driving import AT_ONCE, TESTER, begin, call, let_time_pass, publish, start, states, trail_of, work
 from tests.support import admin_pages, api
-from workflows import operations
+from workflows import operations, plans
 from workflows.errors import MoveRefused, UnknownVersion
 from workflows.models import Activation, Run
 from workflows.operations import Moved
@@ -19,6 +19,12 @@ from workflows.operations import Moved
 pytestmark = pytest.mark.usefixtures("database")
 REST = {"uses": "wait", "needs": "a", "with": {"for": "3d"}}
 STEPS = {"a": call("echo", args={"value": 1}), "rest": REST, "old": call("noop", needs="rest")}
+GROWN = {
+    "now": call("noop"),
+    "later": call("noop", needs="now"),
+    "beside": call("noop", needs="now"),
+    "rest": {"uses": "wait", "needs": ["later", "beside"], "with": {"for": "3d"}},
+}
 LONGER = {
     "first": call("noop"),
     "a": STEPS["a"],
@@ -115,6 +121,19 @@ def test_run_that_begins_later_still_does() -> None:
     rows = Activation.objects.filter(run_id=run_id)
     assert {row.wait_reason for row in rows} == {"delayed"}
     assert all(row.due_at > timezone.now() for row in rows)
+
+
+def test_run_that_has_grown_is_told_so_wherever_it_stands() -> None:
+    run_id = begin({"grow": call("grow_given", args={"steps": "${{ input.steps }}"})}, value={"steps": GROWN})
+    work(run_id)
+    run = Run.objects.get(id=run_id)
+    assert Activation.objects.get(run_id=run_id).segment >= len(plans.program_of(run.version_id).plan.segments)
+    api.publish({"name": run.workflow_name, "steps": STEPS})
+
+    assert [problem.path for problem in move(run_id, dry_run=True).hindrances][:1] == ["$.steps"]
+    with pytest.raises(MoveRefused, match="grown steps of its own"):
+        move(run_id)
+    assert Run.objects.get(id=run_id).version.number == 1
 
 
 def test_many_are_moved_with_counts_that_add_up() -> None:

@@ -32,7 +32,7 @@ def test_a_connection_in_use_is_not_asked_whether_it_works(connection: BaseDatab
 def test_a_connection_that_the_server_has_ended_is_not_usable(connection: BaseDatabaseWrapper) -> None:
     _end_at_the_server(connection)
 
-    wait_until(lambda: not connection.is_usable(), limit_s=10, what="the end of the connection was seen")
+    wait_until(lambda: not connection.is_usable(), what="the end of the connection was seen")
 
 
 def test_a_connection_is_asked_after_a_long_rest_and_after_an_error(connection: BaseDatabaseWrapper) -> None:

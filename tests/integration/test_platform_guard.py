@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 from config.servers.guard import Guard, Ward, is_alive
@@ -14,6 +15,7 @@ def test_successor_of_a_killed_guard_ends_what_it_watched(tmp_path: Path) -> Non
     folder = tmp_path / "left-over"
     folder.mkdir()
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    _reap(child)
     guard = Guard()
     guard.watch(Ward(target=-child.pid, signal=signal.SIGTERM, limit_s=5.0))
     guard.remove_at_end(folder)
@@ -30,6 +32,7 @@ def test_successor_of_a_killed_guard_ends_what_it_watched(tmp_path: Path) -> Non
 
 def test_list_is_kept_when_the_guard_dies_between_two_messages() -> None:
     children = [subprocess.Popen(["sleep", "600"], start_new_session=True) for _ in range(2)]
+    _reap(*children)
     guard = Guard()
     guard.watch(Ward(target=-children[0].pid, signal=signal.SIGTERM, limit_s=5.0))
     os.kill(guard.pid, signal.SIGKILL)
@@ -38,6 +41,12 @@ def test_list_is_kept_when_the_guard_dies_between_two_messages() -> None:
     guard.close()
 
     assert [child.wait(timeout=10) for child in children] == [-signal.SIGTERM] * 2
+
+
+def _reap(*children: "subprocess.Popen[bytes]") -> None:
+    """A zombie counts as alive: somebody has to take note when they end."""
+    for child in children:
+        threading.Thread(target=child.wait, daemon=True).start()
 
 
 def _replaced(guard: Guard, *, first: int) -> bool:

@@ -51,7 +51,7 @@ def test_worker_executes_itself_again_when_it_is_told_to(worker_processes: Proce
 
     os.kill(worker.pid, signal.SIGHUP)
 
-    wait_until(lambda: worker.log.count(" ready.") == 2, limit_s=60, what="the worker is ready again")
+    wait_until(lambda: worker.log.count(" ready.") == 2, what="the worker is ready again")
     assert worker.is_running
 
 

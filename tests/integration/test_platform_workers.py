@@ -34,7 +34,7 @@ def test_worker_declares_the_queues_again_when_the_broker_lost_its_data(
 ) -> None:
     worker_processes.start_worker(lanes=["bulk"])
     servers.rabbitmq.wipe()
-    wait_until(_dead_queue_exists, limit_s=60)
+    wait_until(_dead_queue_exists)
 
 
 def test_message_that_is_refused_goes_to_the_dead_queue(worker_processes: Processes, link: Connection) -> None:
@@ -49,7 +49,7 @@ def test_message_that_is_refused_goes_to_the_dead_queue(worker_processes: Proces
 def test_worker_ends_when_it_is_asked_to_and_has_no_work(worker_processes: Processes) -> None:
     worker = worker_processes.start_worker()
     worker.terminate()
-    worker.wait(limit_s=20)
+    worker.wait(limit_s=60)
 
 
 def _dead_queue_exists() -> bool:

@@ -60,7 +60,7 @@ def carry(reactor: Reactor, *run_ids: UUID) -> Sequence[Run]:
             reactor.execute(refs)
         return not Run.objects.filter(id__in=run_ids, state="running").exists()
 
-    wait_until(has_ended, limit_s=40, what="the runs have ended")
+    wait_until(has_ended, what="the runs have ended")
     return wait_for_end(*run_ids)
 
 

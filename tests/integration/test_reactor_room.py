@@ -47,7 +47,7 @@ def test_steps_with_a_limit_take_turns_and_leave_no_slot_held(reactor: Reactor) 
         reactor.execute(driving.claimable(*run_ids))
         return not Run.objects.filter(id__in=run_ids, state="running").exists()
 
-    wait_until(has_ended, limit_s=40, what="the runs have ended")
+    wait_until(has_ended, what="the runs have ended")
 
     assert most <= 2
     assert {run.state for run in Run.objects.filter(id__in=run_ids)} == {"succeeded"}
@@ -68,7 +68,7 @@ def test_call_beyond_the_rate_of_its_connection_waits_and_spends_no_attempt(
     step = {"uses": "http.request", "connection": name, "with": {"path": "/"}, "queue": "io"}
     first, second = (driving.begin({"ask": step}) for _ in range(2))
 
-    wait_until(lambda: has_ended(reactor, first), limit_s=40, what="the first call")  # a new Redis counts as drained
+    wait_until(lambda: has_ended(reactor, first), what="the first call")  # a new Redis counts as drained
     reactor.execute(driving.claimable(second))
 
     wait_until(lambda: reasons(second) == [(WaitReason.RATE, name)], what="the second call waits")

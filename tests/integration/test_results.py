@@ -60,7 +60,7 @@ def test_worker_that_has_the_step_is_fenced_off(tmp_path: Path) -> None:
     effect = call("effect", args={"ledger": str(ledger), "gate": str(gate)})
     run_id = begin({"a": effect, "b": call("noop", needs="a")})
     worker = aside(lambda: work(run_id))
-    wait_until(ledger.exists, limit_s=20.0, what="the worker has begun")
+    wait_until(ledger.exists, what="the worker has begun")
 
     put(run_id, "a", "by hand")
     gate.touch()

@@ -33,8 +33,8 @@ def earlier(name: str) -> Judged:
     return queries.plan_of(data, now=LATER)[0]
 
 
-def test_trail_events_and_runs_are_the_classes_there_are() -> None:
-    assert [data.name for data in classes.registered()] == ["audit", "events", "runs"]
+def test_these_are_the_classes_there_are() -> None:
+    assert [data.name for data in classes.registered()] == ["audit", "calls", "events", "runs", "webhooks"]
 
 
 def test_run_under_way_keeps_its_month() -> None:
@@ -93,7 +93,7 @@ def test_status_lists_months_and_finds_nothing_missing(capsys: pytest.CaptureFix
 
 
 def test_plan_says_when_there_is_nothing_to_do(capsys: pytest.CaptureFixture[str]) -> None:
-    assert automation(capsys, "retention", "run", "--dry-run") == "no month has come to its end\n"
+    assert automation(capsys, "retention", "run", "--dry-run").startswith("no month has come to its end\n")
 
 
 @pytest.mark.parametrize(

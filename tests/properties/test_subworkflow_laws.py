@@ -52,3 +52,16 @@ def test_what_is_written_is_what_is_read(name: str, mode: Mode, end: ParentEnd |
     standard = ParentEnd.CANCEL if mode is Mode.WAIT else ParentEnd.ABANDON
 
     assert subworkflow.read(written).on_parent_end is (end or standard)
+
+
+@given(
+    parent=st.sampled_from(list(RunState)), is_ending=st.booleans(), has_ended=st.booleans(), has_letter=st.booleans()
+)
+def test_a_retry_is_tied_only_to_a_step_that_can_still_use_its_result(
+    parent: RunState, is_ending: bool, has_ended: bool, has_letter: bool
+) -> None:
+    is_wanted = subworkflow.is_retry_wanted(parent, is_ending=is_ending, has_ended=has_ended, has_letter=has_letter)
+    is_waiting = parent is RunState.RUNNING and not is_ending and not has_ended
+    can_come_back = has_letter and (parent is RunState.FAILED or (parent is RunState.RUNNING and not is_ending))
+
+    assert is_wanted == (is_waiting or can_come_back)

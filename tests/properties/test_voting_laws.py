@@ -6,7 +6,18 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflows.core.voting import Choice, Delegation, RequestState, Rule, Vote, decide, entitled, is_over
+from workflows.core.voting import (
+    Choice,
+    Delegation,
+    RequestState,
+    Rule,
+    Vote,
+    decide,
+    delegation_hindrance,
+    entitled,
+    is_over,
+    rights,
+)
 
 BEGIN = datetime(2026, 3, 1, tzinfo=UTC)
 PEOPLE = st.sampled_from("abcdef")
@@ -56,14 +67,14 @@ def test_what_was_decided_in_time_stays_decided(rule: Rule, votes: list[Vote]) -
         assert late is not RequestState.OPEN
 
 
-@given(st.frozensets(PEOPLE), DELEGATIONS, PEOPLE)
+@given(st.frozensets(PEOPLE), DELEGATIONS, st.frozensets(PEOPLE))
 def test_delegations_make_no_right_more_and_none_for_the_excluded(
-    asked: frozenset[str], delegations: Sequence[Delegation], excluded: str
+    asked: frozenset[str], delegations: Sequence[Delegation], excluded: frozenset[str]
 ) -> None:
     holders = entitled(asked, delegations=delegations, excluded=excluded)
 
-    assert len(holders) <= len(asked - {excluded})
-    assert excluded not in holders
+    assert len(holders) <= len(asked - excluded)
+    assert not excluded & holders
 
 
 @given(st.frozensets(PEOPLE, min_size=1), DELEGATIONS, PEOPLE, PEOPLE)
@@ -78,3 +89,33 @@ def test_giver_holds_nothing_afterwards_and_the_taker_what_he_held(
         assert giver == taker or giver not in after
     else:
         assert after == before
+
+
+ACTS = st.lists(st.tuples(PEOPLE, st.one_of(st.none(), PEOPLE)), max_size=12)
+
+
+@given(st.frozensets(PEOPLE, min_size=1), st.frozensets(PEOPLE), st.integers(1, 3), ACTS)
+def test_no_right_is_used_twice_whoever_votes_and_delegates_in_whatever_order(
+    asked: frozenset[str], excluded: frozenset[str], needed: int, acts: list[tuple[str, str | None]]
+) -> None:
+    delegations: list[Delegation] = []
+    used: list[str] = []
+    voted: set[str] = set()
+    for person, taker in acts:
+        held = rights(asked, delegations=delegations, excluded=excluded)
+        holders, own = frozenset(held.values()), [one for one, holder in held.items() if holder == person]
+        could = len(holders | voted)
+        if not own or person in voted:
+            continue
+        if taker is None:
+            voted.add(person)
+            used += own
+            continue
+        wanted = Delegation(person, taker)
+        if not delegation_hindrance(wanted, holders=holders, voted=voted, excluded=excluded, needed=needed):
+            delegations.append(wanted)
+            left = entitled(asked, delegations=delegations, excluded=excluded) | voted
+            assert len(left) >= min(could, needed)
+
+    assert len(used) == len(set(used)) <= len(asked - excluded)
+    assert not voted & excluded

@@ -11,11 +11,11 @@ from tests.support.environment import ROOT
 
 pytestmark = pytest.mark.usefixtures("servers")
 _SECONDS = 10
-_LIMIT_S = 240
+_LIMIT_S = 300
 
 
 def test_no_law_is_broken_under_a_short_attack() -> None:
-    command = [sys.executable, "-m", "tests.chaos", "--seed", "4", "--seconds", str(_SECONDS), "--json"]
+    command = [sys.executable, "-m", "tests.chaos", "--seed", "21", "--seconds", str(_SECONDS), "--json"]
     own_database = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
 
     done = subprocess.run(

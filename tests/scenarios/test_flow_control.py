@@ -2,8 +2,10 @@
 
 import random
 from collections import defaultdict
+from pathlib import Path
 from uuid import UUID
 
+import pytest
 from django.utils import timezone
 
 from audit import queries as audit
@@ -47,17 +49,17 @@ def peaks(ledger: Ledger, *, keys: dict[str, str]) -> dict[str, int]:
     return dict(highest)
 
 
+@pytest.mark.usefixtures("dispatcher")
 def test_limit_holds_while_a_worker_is_killed(worker_processes: Processes, ledger: Ledger) -> None:
     workers = [worker_processes.start_worker(env=HASTY, wait=False) for _ in range(3)]
-    for _ in range(2):
-        worker_processes.start_scheduler(env=HASTY)
+    worker_processes.start_scheduler(env=HASTY)
     act = call("effect", args={"ledger": str(ledger.path), "seconds": 0.02}, retry={**AT_ONCE, "attempts": 10})
     rule = {"key": "${{ input.customer }}", "limit": LIMIT}
     workflow = publish({"one": act, "two": {**act, "needs": "one"}}, concurrency=rule)
     customers = [KEYS[number % len(KEYS)] for number in range(200)]
     random.Random(7).shuffle(customers)
     keys = {str(begin(workflow, customer)): customer for customer in customers}
-    wait_until(lambda: len(ledger.entries("effect")) > 60, limit_s=60, what="the work is under way")
+    wait_until(lambda: len(ledger.entries("effect")) > 60, what="the work is under way")
 
     workers[0].kill()
     runs = wait_for_end(*(UUID(run_id) for run_id in keys), limit_s=120)
@@ -70,9 +72,9 @@ def test_limit_holds_while_a_worker_is_killed(worker_processes: Processes, ledge
     assert not RunSlot.objects.filter(run_id__in=list(keys)).exists()
 
 
+@pytest.mark.usefixtures("dispatcher")
 def test_scheduler_lets_in_what_was_throttled_debounced_and_batched(worker_processes: Processes) -> None:
     worker_processes.start_worker(env=HASTY, wait=False)
-    worker_processes.start_scheduler(env=HASTY)
     steps = {"only": call("echo", args={"value": "${{ input }}"})}
     throttled = publish(steps, throttle={"limit": 5, "period": "1s"})
     debounced = publish(
@@ -80,7 +82,12 @@ def test_scheduler_lets_in_what_was_throttled_debounced_and_batched(worker_proce
     )
     batched = publish(steps, batch={"size": 100, "timeout": "500ms"}, concurrency={"limit": 1})
 
-    ids = [begin(workflow, str(number)) for workflow in (throttled, debounced, batched) for number in range(6)]
+    starts = [Start(input={"customer": str(number)}) for number in range(6)]
+    ids = [
+        started.run_id
+        for workflow in (throttled, debounced, batched)
+        for started in operations.start_runs(workflow=workflow, starts=starts, actor=TESTER, now=timezone.now())
+    ]
     runs = wait_for_end(*dict.fromkeys(ids))
 
     assert {run.state for run in runs} == {"succeeded"}
@@ -97,14 +104,18 @@ def test_scheduler_lets_in_what_was_throttled_debounced_and_batched(worker_proce
     assert [len(run.input["items"]) for run in runs if run.workflow_name == batched] == [6]
 
 
-def test_run_in_line_is_let_in_though_every_scheduler_was_killed_meanwhile(worker_processes: Processes) -> None:
+def test_run_in_line_is_let_in_though_every_scheduler_was_killed_meanwhile(
+    worker_processes: Processes, ledger: Ledger, tmp_path: Path
+) -> None:
     worker_processes.start_worker(env=HASTY, wait=False)
     scheduler = worker_processes.start_scheduler(env=HASTY)
-    workflow = publish({"only": call("sleep", args={"seconds": 2.0})}, concurrency={"limit": 1})
+    held = call("effect", args={"ledger": str(ledger.path), "gate": str(tmp_path / "gate")})
+    workflow = publish({"only": held}, concurrency={"limit": 1})
     first, second = begin(workflow, "a"), begin(workflow, "a")
     wait_until(lambda: waits_for(first) == ("leased", "running"), what="the first run is at work")
 
     scheduler.kill()
+    (tmp_path / "gate").touch()
     wait_until(lambda: Run.objects.get(id=first).state == "succeeded", what="the first run has ended")
     assert waits_for(second)[1] != "concurrency"
     worker_processes.start_scheduler(env=HASTY)

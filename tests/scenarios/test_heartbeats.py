@@ -17,13 +17,15 @@ def test_silent_step_of_a_killed_worker_goes_on_elsewhere(
     worker_processes: Processes, ledger: Ledger, tmp_path: Path
 ) -> None:
     first = worker_processes.start_worker(env=LONG, wait=False)
-    worker_processes.start_scheduler(env=LONG)
+    scheduler = worker_processes.start_scheduler(env=LONG)
     args = {"ledger": str(ledger.path), "gate": str(tmp_path / "gate")}
-    run_id = begin({"long": call("beat", args=args, timeout={"heartbeat": "1s"}, retry=AT_ONCE)})
+    run_id = begin({"long": call("beat", args=args, timeout={"heartbeat": "2s"}, retry=AT_ONCE)})
     wait_until(lambda: Heartbeat.objects.filter(run_id=run_id, progress=1).exists(), what="a beat was written")
 
     first.kill()
+    scheduler.kill()  # and with it who would have missed it
     worker_processes.start_worker(env=LONG, wait=False)
+    worker_processes.start_scheduler(env=LONG, wait=False)
     (run,) = wait_for_end(run_id)
 
     assert run.state == "succeeded"
@@ -35,7 +37,7 @@ def test_silent_step_of_a_killed_worker_goes_on_elsewhere(
 def test_hung_coroutine_of_an_io_worker_is_missed(worker_processes: Processes) -> None:
     worker_processes.start_io_worker(env=LONG, wait=False)
     worker_processes.start_scheduler(env=LONG)
-    step = call("beat_async", args={"seconds": 50}, queue="io", timeout={"heartbeat": "1s"}, retry=AT_ONCE)
+    step = call("beat_async", args={"seconds": 50}, queue="io", timeout={"heartbeat": "2s"}, retry=AT_ONCE)
     run_id = begin({"long": step})
 
     (run,) = wait_for_end(run_id)

@@ -94,10 +94,10 @@ def test_mended_peer_resolves_the_incident_when_the_requeued_work_has_succeeded(
         Selection(workflow=workflow, kind="unavailable"), actor=TESTER, now=timezone.now(), per_second=25.0
     )
     assert (outcome.matched, outcome.done) == (RUNS, RUNS)
-    wait_until(lambda: len(peer.keys) > 0, limit_s=30, what="the first has succeeded")
+    wait_until(lambda: len(peer.keys) > 0, what="the first has succeeded")
     early = (len(peer.keys), state_of(workflow)[0])
     runs = wait_for_end(*ids, limit_s=90)
-    wait_until(lambda: state_of(workflow)[0] == "resolved", limit_s=20, what="the incident is resolved")
+    wait_until(lambda: state_of(workflow)[0] == "resolved", what="the incident is resolved")
 
     assert early[0] < RUNS
     assert early[1] == "resolving"
@@ -117,7 +117,7 @@ def test_peer_that_is_still_broken_opens_the_same_incident_again(
         lambda: DeadLetter.objects.filter(workflow_name=workflow).count() == 2 * RUNS, limit_s=90, what="failed again"
     )
     wait_for_end(*ids, limit_s=30)
-    wait_until(lambda: state_of(workflow) == ("open", 2 * RUNS), limit_s=20, what="the incident is open, and counted")
+    wait_until(lambda: state_of(workflow) == ("open", 2 * RUNS), what="the incident is open, and counted")
 
     assert Incident.objects.filter(workflow_name=workflow).count() == 1
     trials = DeadLetter.objects.filter(workflow_name=workflow).values_list("state", "trial")

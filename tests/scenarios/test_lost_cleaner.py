@@ -63,6 +63,8 @@ def test_killed_cleaner_leaves_a_state_from_which_the_next_goes_on(history: Hist
 def test_command_works_with_broker_and_redis_down(database: None) -> None:
     command = [sys.executable, "manage.py", "automation", "retention", "run"]
 
-    done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=180, check=False
+    )
 
     assert "no month has come to its end" in done.stdout, done.stderr

@@ -1,20 +1,36 @@
 """Workers that die in the middle of their work: it is missed, done by another, and nothing completed is repeated."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+from django.db import transaction
+
+from config.servers.guard import Guard
 from tests.flows.driving import AT_ONCE, begin, call, states, trail, wait_for_end
 from tests.flows.ledger import Ledger
-from tests.scenarios.conftest import HASTY
-from tests.support.processes import Processes
+from tests.scenarios.conftest import HASTY, STEADY
+from tests.support.processes import Processes, TestedProcess
 from tests.support.waiting import wait_until
 from workflows.models import Attempt, DeadLetter, Item, Run, Step
+
+pytestmark = pytest.mark.usefixtures("dispatcher")
+
+
+@pytest.fixture(scope="module")
+def worker(
+    dispatcher: TestedProcess, guard: Guard, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[TestedProcess]:
+    """This will be a worker that the tests share in which only its children die."""
+    processes = Processes(directory=tmp_path_factory.mktemp("worker"), guard=guard)
+    yield processes.start_worker(env=HASTY, wait=False)
+    processes.end()
 
 
 def test_run_goes_on_where_its_worker_was_killed(worker_processes: Processes, ledger: Ledger, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     act = {"ledger": str(ledger.path)}
     first = worker_processes.start_worker(env=HASTY, wait=False)
-    worker_processes.start_scheduler(env=HASTY)
     run_id = begin(
         {
             "before": call("effect", args=act),
@@ -53,8 +69,7 @@ def test_run_goes_on_where_its_worker_was_killed(worker_processes: Processes, le
 
 
 def test_items_of_a_killed_worker_are_done_once_by_the_other(worker_processes: Processes, ledger: Ledger) -> None:
-    workers = [worker_processes.start_worker(env=HASTY, wait=False) for _ in range(2)]
-    worker_processes.start_scheduler(env=HASTY)
+    workers = [worker_processes.start_worker(env=STEADY, wait=False) for _ in range(2)]
     for worker in workers:
         worker.wait_for_log(" ready.")
     args = {"ledger": str(ledger.path), "seconds": 0.02}
@@ -74,13 +89,11 @@ def test_items_of_a_killed_worker_are_done_once_by_the_other(worker_processes: P
     assert states(run_id) == {"map": "succeeded"}
 
 
-def test_item_that_kills_its_worker_every_time_fails_alone(worker_processes: Processes, ledger: Ledger) -> None:
-    worker_processes.start_worker(env=HASTY, wait=False)
-    worker_processes.start_scheduler(env=HASTY)
+def test_item_that_kills_its_worker_every_time_fails_alone(worker: TestedProcess, ledger: Ledger) -> None:
     args = {"ledger": str(ledger.path), "value": "${{ item }}", "deadly": 7}
     run_id = begin({"map": call("die_on", for_each=list(range(40)), args=args, retry={**AT_ONCE, "attempts": 2})})
 
-    (run,) = wait_for_end(run_id, limit_s=60)
+    (run,) = wait_for_end(run_id)
 
     letter = DeadLetter.objects.get(run_id=run_id)
     assert (letter.index, letter.kind, letter.attempts) == (7, "lost", 2)
@@ -89,24 +102,20 @@ def test_item_that_kills_its_worker_every_time_fails_alone(worker_processes: Pro
     assert len(ledger.effects_by_key()) == 39
 
 
-def test_runs_that_shared_a_wake_up_with_a_deadly_one_are_all_done(worker_processes: Processes, ledger: Ledger) -> None:
-    """They lie in the database before anybody looks, so that many share a message."""
+def test_runs_that_shared_a_wake_up_with_a_deadly_one_are_all_done(worker: TestedProcess, ledger: Ledger) -> None:
+    """They become due at one moment, so that many share a message."""
     retry = {**AT_ONCE, "attempts": 3}
     args = {"ledger": str(ledger.path), "value": "${{ input }}", "deadly": 20}
-    workflow_runs = [begin({"act": call("die_on", args=args, retry=retry)}, value=number) for number in range(40)]
-
-    worker_processes.start_worker(env=HASTY, wait=False)
-    worker_processes.start_scheduler(env=HASTY)
-    runs = wait_for_end(*workflow_runs, limit_s=60)
+    with transaction.atomic():
+        workflow_runs = [begin({"act": call("die_on", args=args, retry=retry)}, value=number) for number in range(40)]
+    runs = wait_for_end(*workflow_runs)
 
     assert [number for number, run in enumerate(runs) if run.state != "succeeded"] == [20]
     assert DeadLetter.objects.get(run_id=workflow_runs[20]).kind == "lost"
     assert len(ledger.effects_by_key()) == 39
 
 
-def test_step_that_ignores_its_timeout_is_ended_with_its_process(worker_processes: Processes, ledger: Ledger) -> None:
-    worker_processes.start_worker(env=HASTY, wait=False)
-    worker_processes.start_scheduler(env=HASTY)
+def test_step_that_ignores_its_timeout_is_ended_with_its_process(worker: TestedProcess, ledger: Ledger) -> None:
     run_id = begin({"deaf": call("ignore_timeout", timeout="500ms", args={"ledger": str(ledger.path)})})
 
     (run,) = wait_for_end(run_id)

@@ -37,7 +37,7 @@ def test_message_that_was_delivered_many_times_has_each_step_done_once(crew: Pro
 
 
 def test_two_workers_that_race_for_one_step_do_it_once(crew: Processes, ledger: Ledger) -> None:
-    args = {"ledger": str(ledger.path), "seconds": 0.02}
+    args = {"ledger": str(ledger.path), "seconds": 0.05}
     workflow = publish({"act": call("effect", args=args)})
     ids = [start(workflow) for _ in range(30)]
 
@@ -98,7 +98,7 @@ def test_segments_on_alternating_lanes_follow_each_other_at_once(crew: Processes
     )
     ids = [start(workflow) for _ in range(10)]
 
-    runs = wait_for_end(*ids, limit_s=8)
+    runs = wait_for_end(*ids, limit_s=30)
 
     assert {run.state for run in runs} == {"succeeded"}
     assert set(ledger.effects_by_key().values()) == {1}
@@ -122,8 +122,8 @@ def test_retries_of_real_workers_keep_their_delays(crew: Processes, ledger: Ledg
 
     first, second, third = (entry.at for entry in ledger.entries("begin"))
     assert run.state == "succeeded"
-    assert 0.3 <= second - first < 1.5
-    assert 0.6 <= third - second < 2.0
+    assert 0.3 <= second - first < 10
+    assert 0.6 <= third - second < 10
 
 
 def test_lease_is_kept_by_a_worker_that_is_busy_for_longer(crew: Processes, ledger: Ledger) -> None:
@@ -131,7 +131,7 @@ def test_lease_is_kept_by_a_worker_that_is_busy_for_longer(crew: Processes, ledg
     run_id = begin(
         {
             "map": call("noop", for_each=[1, 2, 3], parallel=2),
-            "slow": call("effect", needs="map", args={"ledger": str(ledger.path), "seconds": 5}),
+            "slow": call("effect", needs="map", args={"ledger": str(ledger.path), "seconds": 6}),
         }
     )
 

@@ -22,12 +22,12 @@ def test_killed_sender_repeats_one_message_with_its_id(
     rows = [_row(recipient=httpserver.url_for("/")) for _ in range(3)]
     deadly = _row(recipient=f"{httpserver.url_for('/')} {tmp_path / 'died'}")
     first = worker_processes.start_scheduler(env=ENV, wait=False)
-    wait_until(lambda: not first.is_running, limit_s=30.0, what="the scheduler has died after sending")
+    wait_until(lambda: not first.is_running, what="the scheduler has died after sending")
 
     worker_processes.start_scheduler(env=ENV, wait=False)
     ids = [row.id for row in (*rows, deadly)]
     pending = Notification.objects.filter(id__in=ids, state="pending")
-    wait_until(lambda: not pending.exists(), limit_s=30.0, what="all are sent")
+    wait_until(lambda: not pending.exists(), what="all are sent")
 
     received = Counter(request.headers["Idempotency-Key"] for request, _ in httpserver.log)
     assert received == {**{str(row.id): 1 for row in rows}, str(deadly.id): 2}

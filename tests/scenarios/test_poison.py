@@ -1,42 +1,27 @@
 """Messages no worker can take become rows with an incident; nothing disappears, whoever dies in between."""
 
-from collections.abc import Iterator
-
 import orjson
 import pytest
 
 from audit import queries as audit
 from config.broker import DEAD_EXCHANGE
-from config.servers.guard import Guard
 from tests.flows.driving import begin, call, wait_for_end
 from tests.scenarios.conftest import HASTY
+from tests.support import redis_broker
 from tests.support.messages import send
 from tests.support.processes import Processes
 from tests.support.waiting import wait_until
 from workflows.dispatch.canvas import TASK
 from workflows.models import Incident, PoisonMessage
 
-
-@pytest.fixture(scope="module")
-def crew(database: None, guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
-    """This will be one worker and one scheduler."""
-    processes = Processes(directory=tmp_path_factory.mktemp("poison"), guard=guard)
-    processes.start_scheduler(env=HASTY)
-    processes.start_worker(env=HASTY)
-    yield processes
-    processes.end()
+TASK_HEADERS = {"id": "7", "lang": "py", "root_id": "7", "parent_id": None, "group": None}
 
 
 def row_of(mark: str) -> PoisonMessage:
     """This will be the row of a message, as soon as there is one."""
-    found = wait_until(
-        lambda: PoisonMessage.objects.filter(headers__mark=mark).first(), limit_s=30, what="the message is stored"
-    )
+    found = wait_until(lambda: PoisonMessage.objects.filter(headers__mark=mark).first(), what="the message is stored")
     assert found is not None
     return found
-
-
-TASK_HEADERS = {"id": "7", "lang": "py", "root_id": "7", "parent_id": None, "group": None}
 
 
 @pytest.mark.parametrize(
@@ -79,3 +64,23 @@ def test_message_whose_work_went_on_without_it_is_recovered_and_says_so(crew: Pr
     assert row.refs == [[str(run_id), 0, 0]]
     assert row.headers["token"] == "***"
     assert "taken up" in PoisonMessage.objects.get(id=row.id).note
+
+
+def test_redis_as_broker_loses_no_message_that_makes_no_sense(worker_processes: Processes) -> None:
+    """As on the embedded platform: what the worker's main process refuses, and what a child refuses."""
+    app = redis_broker.make_app()
+    env = {**HASTY, "BROKER_URL": redis_broker.url()}
+    worker_processes.start_scheduler(env=env, wait=False)
+    worker_processes.start_worker(env=env)
+    marks = [
+        send(b"{not JSON", task=TASK, app=app, **TASK_HEADERS),
+        send(b"[[], {}, {}]", task="shop.unknown", app=app, **TASK_HEADERS),
+        send(b'[[], {"refs": "nonsense"}, {}]', task=TASK, app=app, **TASK_HEADERS),
+    ]
+
+    rows = [row_of(mark) for mark in marks]
+
+    assert {(row.queue, row.reason, row.state) for row in rows} == {("default", "rejected", "open")}
+    assert [row.headers["task"] for row in rows] == [TASK, "shop.unknown", TASK]
+    incidents = Incident.objects.filter(fingerprint__in=[row.fingerprint for row in rows])
+    assert {(one.state, one.kind) for one in incidents} == {("open", "message")}

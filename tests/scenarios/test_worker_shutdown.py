@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.flows.driving import begin, call, states, wait_for_end
 from tests.flows.ledger import Ledger
 from tests.scenarios.conftest import HASTY
@@ -9,20 +11,21 @@ from tests.support.processes import Processes
 from tests.support.waiting import wait_until
 from workflows.models import Attempt
 
+pytestmark = pytest.mark.usefixtures("dispatcher")
+
 
 def test_worker_that_is_asked_to_end_finishes_its_step_first(
     worker_processes: Processes, ledger: Ledger, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
     worker = worker_processes.start_worker(env=HASTY, wait=False)
-    worker_processes.start_scheduler(env=HASTY)
     run_id = begin({"act": call("effect", args={"ledger": str(ledger.path), "gate": str(gate)})})
     wait_until(lambda: ledger.entries("begin"), what="the step has begun")
 
     worker.terminate()
     worker.wait_for_log("Warm shutdown")
     gate.touch()
-    worker.wait(limit_s=20)
+    worker.wait(limit_s=60)
 
     assert states(run_id) == {"act": "succeeded"}
     assert len(ledger.entries("effect")) == 1
@@ -34,7 +37,6 @@ def test_worker_that_is_asked_twice_ends_at_once_and_another_does_its_work(
 ) -> None:
     gate = tmp_path / "gate"
     first = worker_processes.start_worker(env=HASTY, wait=False)
-    worker_processes.start_scheduler(env=HASTY)
     run_id = begin({"act": call("effect", args={"ledger": str(ledger.path), "gate": str(gate)})})
     wait_until(lambda: ledger.entries("begin"), what="the step has begun")
 

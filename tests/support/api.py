@@ -17,6 +17,11 @@ TESTER = Actor(kind=ActorKind.SYSTEM, id="test")
 
 def client(*scopes: str) -> APIClient:
     """This will be a client with a new token of these scopes."""
+    return with_token(token(*scopes))
+
+
+def token(*scopes: str) -> str:
+    """This will be a new token of these scopes."""
     now = timezone.now()
     _, plain = automation.create_token(
         name=f"test-{uuid4().hex[:12]}",
@@ -25,7 +30,7 @@ def client(*scopes: str) -> APIClient:
         actor=TESTER,
         now=now,
     )
-    return with_token(plain)
+    return plain
 
 
 def with_token(plain: str) -> APIClient:

@@ -6,9 +6,10 @@ What a page may use without importing it is in `Page.names`; `docs/guide/README.
 import ast
 import contextlib
 import io
+import os
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -18,15 +19,21 @@ from uuid import UUID
 import orjson
 from _pytest.assertion.rewrite import rewrite_asserts
 from django.core.management import call_command
+from django.db.models import Q
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from automation.receiving import expecting
+from integrations.contract import ConnectionKind
+from reconciliation import operations as reconciliation
 from tests.flows import driving
+from tests.support import hooks
+from tests.support.peers.contract import Peer
 from workflows import documents, operations
 from workflows.core.definition import JsonValue
 from workflows.dsl import DeclaredWorkflow
 from workflows.models import Run
-from workflows.operations import children
+from workflows.operations import children, incidents, releasing
 
 _BLOCK = re.compile(r"^```(?P<language>yaml|python)\n(?P<text>.*?)^```", re.DOTALL | re.MULTILINE)
 _ROUNDS = 100
@@ -106,6 +113,7 @@ class Page:
     api: APIClient
     began_at: datetime = field(default_factory=timezone.now)
     published: list[str] = field(default_factory=list)
+    find_peer: Callable[[str], Peer] | None = None
 
     def execute(self) -> int:
         """This will execute the page; gives how many of its blocks did something."""
@@ -125,8 +133,11 @@ class Page:
         return {
             "api": self.api,
             "automation": automation,
+            "on_loopback": self.on_loopback,
             "pass_time": self.pass_time,
+            "post_webhook": hooks.post,
             "publish": self.publish,
+            "runs_of": self.runs_of,
             "start": self.start,
             "work": self.work,
         }
@@ -141,10 +152,19 @@ class Page:
         body = {"workflow": name, "input": value, **more}
         return GuideRun(_answer(self.api.post("/api/v1/runs", body, format="json"))["id"], self.api)
 
+    def runs_of(self, name: str) -> list[GuideRun]:
+        """This will give the runs of a workflow that have begun since the page did, the earliest first."""
+        runs = Run.objects.filter(workflow_name=name, created_at__gte=self.began_at).order_by("id")
+        return [GuideRun(str(run), self.api) for run in runs.values_list("id", flat=True)]
+
     def work(self) -> None:
-        """This will do all work that is due, as workers and schedulers do, until nothing is."""
+        """This will do all work that is due, as receivers, workers and schedulers do, until nothing is."""
         for _ in range(_ROUNDS):
+            expecting.look(now=timezone.now())
+            hooks.receive_all()
             children.sweep(now=timezone.now())
+            releasing.sweep(now=timezone.now())
+            incidents.sweep(now=timezone.now())
             open_runs = self._open_runs()
             if not driving.claimable(*open_runs):
                 return
@@ -156,12 +176,37 @@ class Page:
         driving.let_time_pass(*self._open_runs())
         self.work()
 
+    def on_loopback(self, name: str, peer: str) -> Peer:
+        """This will lead a connection of the page to the real peer that the tests of an adapter start, and give it."""
+        assert self.find_peer is not None
+        found = self.find_peer(peer)
+        settings = found.connection()
+        body: dict[str, Any] = {"base_url": settings.base_url, "options": settings.options, "allow_private": True}
+        body["environment"] = settings.environment
+        kind = found.adapter.kind if isinstance(found.adapter, ConnectionKind) else "http"
+        references = {secret: _in_environment(name, secret, value) for secret, value in settings.secret_values.items()}
+        if settings.secrets:
+            body["secret_reference"] = _in_environment(name, "header", settings.secrets[0])
+        self._connect({"connection": name, "kind": kind, "secrets": references, **body})
+        return found
+
+    def _connect(self, document: Mapping[str, Any]) -> None:
+        body = {key: value for key, value in document.items() if key != "connection"}
+        _answer(self.api.put(f"/api/v1/connections/{document['connection']}", body, format="json"))
+
     def _open_runs(self) -> list[UUID]:
-        ours = Run.objects.filter(workflow_name__in=self.published, state="running", created_at__gte=self.began_at)
+        named = Q(workflow_name__in=self.published) | Q(workflow_name__regex="^(reconcile|repair)-guide-")
+        ours = Run.objects.filter(named, state="running", created_at__gte=self.began_at)
         return list(ours.order_by("id").values_list("id", flat=True))
 
     def _publish_text(self, text: str) -> bool:
         document = documents.parse_document(text).document
+        if {"name", "left", "right"} <= document.keys():
+            self._publish_job(text)
+            return True
+        if {"connection", "kind"} <= document.keys():
+            self._connect(document)
+            return True
         if not {"name", "steps"} <= document.keys():
             return False
         self._publish(text)
@@ -170,6 +215,9 @@ class Page:
     def _publish(self, source: str) -> None:
         version, _ = operations.publish(source=source, actor=driving.TESTER, now=timezone.now())
         self.published.append(version.workflow.name)
+
+    def _publish_job(self, source: str) -> None:
+        reconciliation.publish(source=source, actor=driving.TESTER, now=timezone.now())
 
     def _compiled(self, block: Block) -> types.CodeType:
         """Line numbers are those of the page, and a failed assertion shows its values."""
@@ -185,6 +233,13 @@ def automation(*arguments: object) -> str:
     with contextlib.redirect_stdout(out):
         call_command("automation", *(str(argument) for argument in arguments))
     return out.getvalue()
+
+
+def _in_environment(connection: str, name: str, value: str) -> str:
+    """This will put a secret where workers find it, and give the reference to it."""
+    variable = re.sub(r"[^A-Z0-9]", "_", f"{connection}_{name}".upper())
+    os.environ[variable] = value
+    return f"env:{variable}"
 
 
 def _answer(response: Any) -> Mapping[str, Any]:  # Any: the client adds to responses

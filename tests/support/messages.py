@@ -2,18 +2,23 @@
 
 import uuid
 
-from celery import current_app
+from celery import Celery, current_app
 from kombu import Exchange, Producer
 
 from config.broker import WORK_EXCHANGE
 
 
 def send(
-    body: bytes, *, exchange: Exchange = WORK_EXCHANGE, content_type: str = "application/json", **headers: object
+    body: bytes,
+    *,
+    exchange: Exchange = WORK_EXCHANGE,
+    content_type: str = "application/json",
+    app: Celery | None = None,
+    **headers: object,
 ) -> str:
     """This will put a message into a queue, marked so that its row can be found."""
     mark = uuid.uuid4().hex
-    with current_app.connection_for_write() as connection, connection.channel() as channel:
+    with (app or current_app).connection_for_write() as connection, connection.channel() as channel:
         producer = Producer(channel, exchange=exchange, auto_declare=False)
         producer.publish(
             body,

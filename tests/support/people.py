@@ -4,8 +4,8 @@ from uuid import uuid4
 
 from django.contrib.auth.models import Group, User
 
-from workflows import human_queries
-from workflows.human_queries import Person
+from workflows import human_rights
+from workflows.human_rights import Person
 
 
 def user(*groups: str, is_staff: bool = False, email: str = "") -> User:
@@ -17,7 +17,7 @@ def user(*groups: str, is_staff: bool = False, email: str = "") -> User:
 
 def person(*groups: str) -> Person:
     """This will be a new user as a person who is asked."""
-    return human_queries.person_of(user(*groups))
+    return human_rights.person_of(user(*groups))
 
 
 def group() -> str:

@@ -15,6 +15,15 @@ from config.servers.ports import answers
 from tests.support.environment import ROOT
 from tests.support.waiting import wait_until
 
+HASTY = {
+    "LEASE_S": "2",
+    "DISPATCH_AGAIN_S": "1",
+    "DISPATCH_AGAIN_CAP_S": "2",
+    "CARRY_GRACE_S": "0.5",
+    "SHIFT_S": "0.5",
+}
+"""An environment in which whatever was lost is missed within two seconds."""
+
 _WORKER_READY = " ready."
 _SCHEDULER_READY = "scheduler_started"
 _PROBE = b"GET /health/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -126,20 +135,39 @@ class Processes:
             scheduler.wait_for_log(_SCHEDULER_READY)
         return scheduler
 
-    def start_web(self, *, port: int, env: Mapping[str, str] | None = None, wait: bool = True) -> TestedProcess:
+    def start_web(
+        self, *, port: int, env: Mapping[str, str] | None = None, drain_s: float = 0.3, wait: bool = True
+    ) -> TestedProcess:
         """This will start the site on a port and return when it serves (or at once without `wait`)."""
         web = self._start(
             name=f"web{len(self._started)}",
-            args=[
-                *("-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"),
-                *("--workers", "1", "--blocking-threads", "4", "--log-level", "warning", "config.wsgi:application"),
-            ],
+            args=["-m", "config.web", "--port", str(port), "--drain", str(drain_s)],
             env=env,
         )
         if wait:
             is_ready = partial(answers, port=port, say=_PROBE, expect=b"HTTP/1.1 200")
-            wait_until(is_ready, limit_s=60.0, what=f"{web.name} serves")
+            wait_until(is_ready, what=f"{web.name} serves")
         return web
+
+    def start_intake(self, *, port: int, env: Mapping[str, str] | None = None, wait: bool = True) -> TestedProcess:
+        """This will start an intake on a port and return when it knows its sources (or at once without `wait`)."""
+        intake = self._start(
+            name=f"intake{len(self._started)}",
+            args=["-m", "config.intake", "--port", str(port), "--drain", "0.3"],
+            env=env,
+        )
+        if wait:
+            is_ready = partial(answers, port=port, say=_PROBE, expect=b"HTTP/1.1 200")
+            wait_until(is_ready, what=f"{intake.name} serves")
+        return intake
+
+    def start_receiver(self, *, env: Mapping[str, str] | None = None, wait: bool = True) -> TestedProcess:
+        """This will start a receiver and return when it works (or at once without `wait`)."""
+        args = ["manage.py", "automation", "receiver"]
+        receiver = self._start(name=f"receiver{len(self._started)}", args=args, env=env)
+        if wait:
+            receiver.wait_for_log("receiver_started")
+        return receiver
 
     def end(self) -> None:
         """This will kill what still runs and print the ends of all logs, which pytest shows on failure."""

@@ -27,6 +27,7 @@ from tests.flows.ledger import Entry
 from workflows.core.definition import JsonValue, RetryPolicy, StepDefinition
 from workflows.core.identity import idempotency_key
 from workflows.core.states import Phase
+from workflows.core.tolerance import Tolerance
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 RUN, ORDER, GHOST = UUID(int=1), UUID(int=2), UUID(int=9)
@@ -208,6 +209,14 @@ def test_missing_event_and_doubled_event_are_gaps(clean: Evidence, kind: str, la
     assert broken(replace(clean, events=[*clean.events, *doubled])) == {law}
 
 
+def test_results_that_a_retry_has_taken_over_are_told_as_that(clean: Evidence) -> None:
+    missing = [one for one in clean.events if one.kind != "items.succeeded" and one.payload.get("step") != "map"]
+    carried = event(RUN, "steps.carried", steps=["map"])
+
+    assert broken(replace(clean, events=missing)) == {"audit gaps: items", "audit gaps: steps"}
+    assert broken(replace(clean, events=[*missing, carried])) == set()
+
+
 def test_forged_event_is_found(clean: Evidence) -> None:
     forged = [replace(clean.events[0], is_genuine=False), *clean.events[1:]]
 
@@ -233,6 +242,27 @@ def test_wrong_result_wrong_state_and_missing_step_are_wrong_ends(clean: Evidenc
 def test_map_without_one_of_its_items_is_incomplete(clean: Evidence) -> None:
     assert "items incomplete" in broken(replace(clean, items=[item(0)]))
     assert "items incomplete" in broken(replace(clean, items=[item(0), replace(item(1), state="waiting")]))
+
+
+def test_map_ends_as_its_items_and_its_tolerance_say(clean: Evidence) -> None:
+    items = [item(0), replace(item(1), state="failed")]
+    tolerant = {**STEPS, "map": replace(STEPS["map"], on_failure=Tolerance())}
+    strict = {**STEPS, "map": replace(STEPS["map"], on_failure=Tolerance(count=0))}
+
+    assert "items incomplete" in broken(replace(clean, items=items))
+    assert "items incomplete" in broken(replace(clean, items=items, definitions={1: strict, 2: ORDER_STEPS}))
+    assert "items incomplete" not in broken(replace(clean, items=items, definitions={1: tolerant, 2: ORDER_STEPS}))
+
+
+def test_what_a_map_tolerates_leaves_no_dead_letter_and_what_fails_leaves_one(clean: Evidence) -> None:
+    tolerant = {**STEPS, "map": replace(STEPS["map"], on_failure=Tolerance())}
+    failure = event(RUN, "item.failed", step="map", index=1)
+    evidence = replace(clean, events=[*clean.events, failure])
+    failed = [replace(row, state="failed") if row.step == "map" else row for row in clean.steps]
+
+    assert broken(evidence) == {"audit gaps: dead letters"}
+    assert broken(replace(evidence, definitions={1: tolerant, 2: ORDER_STEPS})) == set()
+    assert "failures untold" in broken(replace(clean, steps=failed))
 
 
 def test_dead_letter_without_its_events_is_a_gap_and_one_before_its_attempts_are_used_up_is_unexplained(
@@ -298,11 +328,27 @@ def test_what_was_done_must_be_undone_in_reverse_order_and_tidied_up() -> None:
 
 def test_timer_must_not_end_before_its_time() -> None:
     waited = step(SAGA, "pause", since=1, until=2.4)
-    evidence = saga(waited)
-    timer = replace(evidence.runs[SAGA], workflow_name="chaos-timer")
-    steps = {"pause": StepDefinition(id="pause", uses="wait")}
+    timer = {"pause": StepDefinition(id="pause", uses="wait", inputs={"for": "1500ms"})}
+    shorter = {"pause": StepDefinition(id="pause", uses="wait", inputs={"for": "1300ms"})}
+    met = {"pause": StepDefinition(id="pause", uses="wait", inputs={"for": "1500ms", "event": {"type": "paid"}})}
+    evidence = replace(saga(waited), definitions={3: timer})
+    by_hand = [*evidence.events, event(SAGA, "result.set", step="pause")]
 
-    assert broken(replace(evidence, runs={SAGA: timer}, definitions={3: steps})) == {"timers early"}
+    assert broken(evidence) == {"timers early"}
+    assert broken(replace(evidence, definitions={3: shorter})) == set()
+    assert broken(replace(evidence, definitions={3: met})) == set()
+    assert broken(replace(evidence, events=by_hand)) == set()
+
+
+def test_what_is_not_undone_was_not_to_be_or_has_a_dead_letter() -> None:
+    first, tidy = step(SAGA, "first", since=1, until=2), step(SAGA, "tidy", since=7, until=8)
+    evidence = saga(first, tidy)
+    on_purpose = {SAGA: replace(evidence.runs[SAGA], is_undoing=False)}
+    failed = LetterRow(id=5, run_id=SAGA, step="first:undo", index=None, kind="refused", attempts=1, state="open")
+
+    assert broken(evidence) == {"undone wrongly"}
+    assert broken(replace(evidence, runs=on_purpose)) == set()
+    assert "undone wrongly" not in broken(replace(evidence, letters=[failed]))
 
 
 def test_more_attempts_at_work_than_slots_exceed_the_limit() -> None:
@@ -311,7 +357,7 @@ def test_more_attempts_at_work_than_slots_exceed_the_limit() -> None:
     begun = [begin(SAGA, name, seconds=1 + number / 10) for number, name in enumerate(steps)]
     ended = [replace(entry, event="effect", at=entry.at + 0.5) for entry in begun]
     quick = [replace(entry, event="effect", at=entry.at + 0.05) for entry in begun]
-    evidence = replace(saga(*ends), definitions={3: steps})
+    evidence = replace(saga(*ends), definitions={3: steps}, capacities={"chaos-legacy-db": 2})
 
     assert broken(replace(evidence, ledger=[*begun, *quick])) == set()
     assert broken(replace(evidence, ledger=[*begun, *ended])) == {"limits exceeded"}

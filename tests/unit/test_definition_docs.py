@@ -11,15 +11,18 @@ from typing import cast
 import pytest
 
 from integrations.adapters import http_request
+from reconciliation.jobs.documents import job_schema
 from workflows import dsl, registry
 from workflows.core.definition import JsonObject, JsonValue
 from workflows.definition_schema import definition_schema
 from workflows.documents import parse_document
 from workflows.expressions import Scope, compile_expression
+from workflows.schema import Schema
 from workflows.validation import find_problems
 
 DOCS = Path(__file__).parents[2] / "docs"
 EXAMPLES = Path(__file__).parents[2] / "examples"
+WORKFLOWS = sorted(path for path in EXAMPLES.glob("**/*.yaml") if path.parent.name != "jobs")
 USES = {"http.request": cast(JsonObject, http_request.input_schema)}
 
 
@@ -58,7 +61,14 @@ def test_example_in_the_docs_is_valid(block: str) -> None:
     assert find_problems(document_of(block), uses=USES, functions={"shop.book_line"}) == []
 
 
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("**/*.yaml")), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("**/jobs/*.yaml")), ids=lambda path: path.name)
+def test_job_of_the_repository_has_the_right_shape(path: Path) -> None:
+    document = parse_document(path.read_text(encoding="utf-8")).document
+
+    assert Schema(job_schema()).problems(document) == []
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_example_of_the_repository_is_valid(path: Path) -> None:
     document = parse_document(path.read_text(encoding="utf-8")).document
 

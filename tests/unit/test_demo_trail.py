@@ -7,6 +7,7 @@ from rich.console import Console
 
 from audit.events import EventKind
 from examples.orders import summary, trail
+from examples.orders.agreement import Reconciled
 from examples.orders.campaign import Counts, Result
 from examples.orders.proof import Figure
 from examples.orders.summary import Account, Screen
@@ -62,6 +63,7 @@ def test_trail_is_short_of_a_step_when_its_event_is_missing() -> None:
 def account(*, found: str) -> Account:
     counts = Counts(runs={RunState.SUCCEEDED: 1}, steps=2)
     return Account(
+        reconciled=Reconciled(rows=4, found={"differs": 1}, repaired=1, confirmed=1, elapsed_s=0.5),
         result=Result(counts=counts, elapsed_s=2.0, worker_killed_at=7),
         trail=trail.read(EVENTS),
         figures=[Figure(name="charges", expected="6,911", found=found, examples=("order-1 [twice]",))],

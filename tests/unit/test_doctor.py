@@ -6,7 +6,17 @@ from datetime import UTC, datetime
 import pytest
 
 from automation.doctor.diagnosis import diagnose, is_sick
-from automation.doctor.evidence import Broker, Cache, Configuration, Database, Evidence, Queue, Waiting, Work
+from automation.doctor.evidence import (
+    Broker,
+    Cache,
+    Configuration,
+    Database,
+    Evidence,
+    Outside,
+    Queue,
+    Waiting,
+    Work,
+)
 from automation.doctor.finding import Level
 
 LANES = ["default", "bulk"]
@@ -32,6 +42,46 @@ def codes(evidence: Evidence) -> dict[str, Level]:
 def test_healthy_installation_has_nothing_to_mend() -> None:
     assert codes(HEALTHY) == {}
     assert not is_sick(diagnose(HEALTHY))
+
+
+SINCE = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("outside", "expected"),
+    [
+        (Outside(waiting_s={"requests": 59.0, "triggers": 1.0, "webhooks": 0.0}), {}),
+        (Outside(waiting_s={"requests": 61.0}), {"receiver-late": Level.ERROR}),
+        (Outside(refusing={"shop": (12, "unverified")}), {"source-refuses": Level.WARNING}),
+        (Outside(disabled={"partner": "gone"}), {"endpoint-disabled": Level.WARNING}),
+        (Outside(failing={"partner": SINCE}), {"endpoint-failing": Level.WARNING}),
+        (Outside(stores_away={"vault": "refused"}), {"secrets-away": Level.ERROR}),
+        (Outside(secrets_missing={"env:A": "no such variable"}), {"secret-missing": Level.WARNING}),
+        (Outside(overdue={"orders": SINCE}), {"reconciliation-overdue": Level.ERROR}),
+    ],
+)
+def test_outside_world(outside: Outside, expected: dict[str, Level]) -> None:
+    evidence = replace(HEALTHY, work=Work(outside=outside))
+
+    assert codes(evidence) == expected
+    assert all(one.mend and one.why for one in diagnose(evidence) if one.level is not Level.OK)
+
+
+@pytest.mark.parametrize(("waiting", "consumers", "is_said"), [(3, 0, True), (3, 1, False), (0, 0, False)])
+def test_queue_of_webhooks_that_nobody_reads_is_an_error(waiting: int, consumers: int, is_said: bool) -> None:
+    inbound = Queue(name="intake", waiting=waiting, consumers=consumers)
+
+    found = codes(replace(HEALTHY, broker=replace(BROKER, inbound=inbound)))
+
+    assert found == ({"no-receiver": Level.ERROR} if is_said else {})
+
+
+def test_intake_has_nobody_else_to_ask_while_the_broker_is_away() -> None:
+    away = replace(HEALTHY, broker=None, errors={"broker": "refused"})
+    taking = replace(away, work=Work(outside=Outside(has_sources=True)))
+
+    assert codes(away) == {"broker-away": Level.ERROR}
+    assert codes(taking) == {"broker-away": Level.ERROR, "intake-fallback": Level.WARNING}
 
 
 @pytest.mark.parametrize(
@@ -83,8 +133,11 @@ def test_work() -> None:
         months=["run has no partition"],
         missed_fires={"nightly": datetime(2026, 11, 1, tzinfo=UTC)},
         dead_notifications=1,
+        search_behind_s=301,
+        search_refused=2,
         breakers_open=["shop"],
         pauses=["lane:bulk: a reason, by user:me"],
+        out_of_reach=["approval 7: Pay?"],
     )
 
     assert codes(replace(HEALTHY, work=work)) == {
@@ -94,8 +147,11 @@ def test_work() -> None:
         "month-missing": Level.ERROR,
         "schedule-missed": Level.ERROR,
         "notifications": Level.WARNING,
+        "search-behind": Level.WARNING,
+        "search-refused": Level.WARNING,
         "breaker-open": Level.WARNING,
         "paused": Level.WARNING,
+        "nobody-can-answer": Level.WARNING,
     }
 
 

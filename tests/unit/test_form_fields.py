@@ -2,10 +2,10 @@
 
 import pytest
 
-from workflows.admin import answer_form
+from workflows import answer_form
 from workflows.core.form_fields import FieldKind, NotTyped, fields_of, typed_values
 from workflows.core.problems import Problem
-from workflows.errors import AnswerInvalid
+from workflows.human_errors import AnswerInvalid
 
 SCHEMA = {
     "type": "object",

@@ -11,6 +11,7 @@ import pytest
 from integrations import registry
 from integrations.adapters import http_request
 from integrations.errors import AdapterNameTaken, UnknownAdapter
+from integrations.github import actions as github
 
 
 def installed(*, name: str, monkeypatch: pytest.MonkeyPatch) -> EntryPoint:
@@ -31,6 +32,15 @@ def test_table_adds_the_adapters_of_installed_packages(monkeypatch: pytest.Monke
     entry = installed(name="vendor.act", monkeypatch=monkeypatch)
 
     assert set(registry.table(built_in=[http_request], installed=[entry])) == {"http.request", "vendor.act"}
+
+
+def test_table_adds_all_actions_of_an_installed_app(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = ModuleType("vendor_app")
+    module.ACTIONS = github.ACTIONS  # type: ignore[attr-defined]  # what an entry point names
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    entry = EntryPoint(name="any", value="vendor_app:ACTIONS", group=registry.GROUP)
+
+    assert set(registry.table(built_in=[], installed=[entry])) == {action.name for action in github.ACTIONS}
 
 
 def test_table_refuses_two_adapters_of_one_name(monkeypatch: pytest.MonkeyPatch) -> None:

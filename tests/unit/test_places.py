@@ -11,7 +11,7 @@ from workflows.execution.places import Places, PlacesClosed
 def test_places_are_free_again_for_who_waits() -> None:
     places = Places(limit=3)
     places.take(3, limit_s=0)
-    waiting = threading.Thread(target=lambda: places.take(2, limit_s=10))
+    waiting = threading.Thread(target=lambda: places.take(2, limit_s=60))
     waiting.start()
     wait_until(lambda: places.are_wanted, what="somebody waits")
 

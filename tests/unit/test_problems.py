@@ -37,6 +37,7 @@ def handled(error: Exception) -> Response:
         (errors.RunEnded(run_id="r", state="failed"), 409, "run-ended"),
         (errors.UnknownDeadLetter(7), 404, "dead-letter-unknown"),
         (errors.DeadLetterResolved(dead_letter_id=7, state="requeued"), 409, "dead-letter-resolved"),
+        (errors.RunBusy(), 409, "run-busy"),
         (OperationalError("connection to server at db.internal failed"), 503, "database-away"),
         (RequestDataTooBig(), 413, "body-too-large"),
         (Http404(), 404, "not-found"),

@@ -45,6 +45,20 @@ def test_turn_goes_on_beyond_its_time_while_nothing_waits() -> None:
     assert (alone, turn.is_over()) == (False, True)
 
 
+@pytest.mark.parametrize(("beyond_s", "is_over"), [(1, False), (60, True)])
+def test_turn_with_a_slot_goes_on_beyond_its_time_for_a_while(beyond_s: float, is_over: bool) -> None:
+    turn = Turn(seconds=-beyond_s, rank=2)
+
+    assert (turn.is_over(has_slot=True), turn.is_over()) == (is_over, True)
+
+
+def test_turn_with_a_slot_makes_way_for_a_more_urgent_lane() -> None:
+    turn = Turn(seconds=-1, rank=2)
+    urgency.show(1, children=[0])
+
+    assert [turn.is_over(has_slot=True), turn.is_over(has_slot=True), turn.is_preempted] == [False, True, True]
+
+
 def test_turn_ends_at_last_even_when_nothing_waits() -> None:
     urgency.show_line(is_empty=True)
 

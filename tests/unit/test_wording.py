@@ -2,6 +2,8 @@
 
 import pytest
 
+from automation.schedule.waiting import WORDS as OF_SCHEDULES
+from automation.schedule.waiting import Hold, ScheduleWait
 from workflows.core.standing import OBJECT_KINDS
 from workflows.core.states import WaitReason
 from workflows.core.wording import WORDS
@@ -15,3 +17,12 @@ def test_reason_names_its_object_and_what_would_end_it(reason: WaitReason) -> No
     assert words.says.strip()
     assert words.ends_when.strip()
     assert "payments" in words.says + words.ends_when
+
+
+@pytest.mark.parametrize("reason", ScheduleWait)
+def test_reason_of_a_schedule_names_its_object_and_what_would_end_it(reason: ScheduleWait) -> None:
+    hold = Hold(reason=reason, name="nightly")
+
+    assert OF_SCHEDULES[reason].object_kind
+    assert hold.ends_when.strip()
+    assert "nightly" in hold.says

@@ -24,6 +24,7 @@ from workflows.core.states import DeadLetterState
 from workflows.errors import (
     DeadLetterResolved,
     NotRequeueable,
+    RunBusy,
     RunEnded,
     RunUndone,
     StillEnding,
@@ -246,6 +247,8 @@ def _each(ids: Iterable[int], *, act: Callable[[int], None]) -> Counter[str]:
             ends["left open, because their run is just ending"] += 1
         except UnknownDeadLetter:
             ends["not found"] += 1
+        except RunBusy:
+            ends["left open, because somebody is changing their run at this moment"] += 1
         else:
             ends["done"] += 1
     return ends

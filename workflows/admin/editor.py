@@ -12,9 +12,11 @@ from django.utils import timezone
 from workflows import operations
 from workflows.admin import graphs
 from workflows.admin.pages import ReadingAdmin, actor_of, crumb_of, require
+from workflows.admin.releasing import read_canary
 from workflows.core.plan import compile_plan
 from workflows.core.problems import DefinitionInvalid, Problem
 from workflows.models import Workflow
+from workflows.release_errors import CanaryInvalid
 
 TEMPLATE = """\
 name: my-workflow
@@ -61,11 +63,18 @@ class Editor:
             return self._page(request, workflow, source=_source(request, workflow), problems=())
         source = request.POST.get("source", "").replace("\r\n", "\n")
         try:
-            version, is_new = operations.publish(source=source, actor=actor_of(request), now=timezone.now())
+            canary = read_canary(request.POST) if request.POST.get("percent", "").strip() else None
+            version, is_new = operations.publish(
+                source=source, actor=actor_of(request), now=timezone.now(), canary=canary
+            )
         except DefinitionInvalid as error:
             return self._page(request, workflow, source=source, problems=error.problems, status=422)
+        except CanaryInvalid as error:
+            problem = Problem(error.field, error.problem)
+            return self._page(request, workflow, source=source, problems=(problem,), status=422)
         if is_new:
-            messages.success(request, f"Published {version}. New runs start on it.")
+            share = "New runs" if canary is None else f"{canary.percent:g} % of new runs"
+            messages.success(request, f"Published {version}. {share} start on it.")
         else:
             messages.info(request, f"Nothing to publish: {version} has the same content.")
         return HttpResponseRedirect(reverse("admin:workflows_workflow_change", args=(version.workflow_id,)))
@@ -101,6 +110,7 @@ class Editor:
         context: dict[str, Any] = {  # Any: a template's context
             "title": "New workflow" if workflow is None else f"New version of {workflow.name}",
             "workflow": workflow,
+            "form": request.POST,
             "source": source,
             "findings": [Finding(problem, _excerpt(problem, lines=lines)) for problem in problems],
             "rows": min(max(len(lines) + 2, 22), 34),

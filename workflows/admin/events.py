@@ -13,12 +13,13 @@ from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from unfold.admin import ModelAdmin
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldAdminTextInputWidget
 
+from audit.admin_pages import cut, link_to
 from audit.redaction import redacted
 from workflows import event_queries, operations
-from workflows.admin.pages import actor_of, is_allowed, names_of
+from workflows.admin import related
+from workflows.admin.pages import ListingAdmin, actor_of, is_allowed, names_of
 from workflows.core.correlation import NewEvent
 from workflows.core.durations import DurationInvalid, parse_duration
 from workflows.core.problems import Problem
@@ -26,6 +27,7 @@ from workflows.errors import EventInvalid
 from workflows.event_models import EventWaitState
 from workflows.models import Event, EventWait
 from workflows.operations.events import check
+from workflows.templatetags.workflow_display import badge
 
 _FIELDS = ("type", "key", "data", "source", "event_id", "ttl")
 _SHOWN = (
@@ -40,6 +42,7 @@ _SHOWN = (
     "expires_at",
     "content",
     "others",
+    "came_to",
     "who_received",
     "who_waits",
 )
@@ -135,18 +138,18 @@ class BufferedFilter(admin.SimpleListFilter):
 
 
 @admin.register(Event)
-class EventAdmin(ModelAdmin):
+class EventAdmin(ListingAdmin):
     """The list, the page of an event with who received it, and a form to publish."""
 
     form = EventForm
-    list_display = ("type", "key", "source", "event_id", "received_at", "kept_until")
+    list_display = ("type", "key", "source", "short_id", "received_at", "kept_until")
+    empty_text = "No event has been published."
     list_filter = (BufferedFilter,)
     search_fields = ("=key", "=type", "=event_id")
     search_help_text = "The whole key, type or id."
     ordering = ("-id",)
     list_per_page = 50
     list_fullwidth = True
-    show_full_result_count = False
 
     def get_fields(self, request: HttpRequest, obj: Event | None = None) -> tuple[str, ...]:  # noqa: ARG002 - Django calls it so
         """This will ask for what is published, and show what is known of an event."""
@@ -178,6 +181,11 @@ class EventAdmin(ModelAdmin):
         else:
             messages.warning(request, "An event of this source and id came before: nothing is changed.")
 
+    @admin.display(description="id")
+    def short_id(self, event: Event) -> SafeString:
+        """This will cut a long id, which its page has whole."""
+        return cut(event.event_id)
+
     @admin.display(description="buffered until")
     def kept_until(self, event: Event) -> str:
         """This will say how long it is there for steps that have not begun to wait."""
@@ -198,6 +206,12 @@ class EventAdmin(ModelAdmin):
         """This will show all other attributes, with secrets masked."""
         return _json(event.attributes)
 
+    @admin.display(description="came from and went to")
+    def came_to(self, event: Event) -> SafeString:
+        """This will lead to the webhook it came from, the runs it started, and the webhooks it went out as."""
+        rows = [{"row": one, "link": link_to(one.page, one.key, one.text)} for one in related.of(event)]
+        return render_to_string("workflows/event_related.html", {"related": rows})
+
     @admin.display(description="received by")
     def who_received(self, event: Event) -> SafeString:
         """This will list the steps that received it."""
@@ -212,22 +226,60 @@ class EventAdmin(ModelAdmin):
 
 
 @admin.register(EventWait)
-class EventWaitAdmin(ModelAdmin):
+class EventWaitAdmin(ListingAdmin):
     """The steps that wait, or have waited, for events; they are looked at only."""
 
-    list_display = ("type", "key", "state", "workflow_name", "step", "since", "until", "passed_over", "problem")
+    list_display = ("type", "key", "status", "workflow_name", "place", "since", "until", "passed_over", "problem")
+    fields = (
+        "run",
+        "workflow_name",
+        "place",
+        "type",
+        "key",
+        "source",
+        "match",
+        "status",
+        "since",
+        "until",
+        "ended_at",
+        "its_event",
+        "passed_over",
+        "problem",
+    )
+    readonly_fields = fields
+    empty_text = "No step waits for an event."
     list_filter = ("state",)
     search_fields = ("=key", "=type", "=workflow_name")
     search_help_text = "The whole key, type or workflow."
     ordering = ("-id",)
     list_per_page = 50
     list_fullwidth = True
-    show_full_result_count = False
+
+    @admin.display(description="run")
+    def run(self, wait: EventWait) -> SafeString:
+        """This will lead to the run whose step waits."""
+        return link_to("workflows_run", wait.run_id, wait.run_id)
+
+    @admin.display(description="step")
+    def place(self, wait: EventWait) -> str:
+        """This will name the step, with its item."""
+        return wait.step if wait.index < 0 else f"{wait.step}[{wait.index}]"
+
+    @admin.display(description="state")
+    def status(self, wait: EventWait) -> SafeString:
+        """This will show whether it has been received."""
+        return render_to_string("workflows/badge.html", badge(wait.state))
+
+    @admin.display(description="event")
+    def its_event(self, wait: EventWait) -> SafeString | str:
+        """This will lead to the event that was received."""
+        return "-" if wait.event is None else link_to("workflows_event", wait.event, wait.event)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[EventWait]:
         """This will show who waits now, unless another state was chosen."""
         rows: QuerySet[EventWait] = super().get_queryset(request)
-        return rows if "state__exact" in request.GET else rows.filter(state=EventWaitState.WAITING)
+        is_one = request.resolver_match is not None and "object_id" in request.resolver_match.kwargs
+        return rows if is_one or "state__exact" in request.GET else rows.filter(state=EventWaitState.WAITING)
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002  Django's signature
         """This will refuse: steps wait, not people."""

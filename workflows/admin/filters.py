@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 
-from workflows import human_queries, overview
+from workflows import human_queries, human_rights, overview
 from workflows.core.states import DeadLetterState, FailureKind, IncidentState
 from workflows.core.voting import RequestState
 from workflows.models import Workflow
@@ -60,6 +60,21 @@ class WorkflowFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002  Django's signature
         """This will narrow the runs down."""
         return queryset.filter(workflow_name=self.value()) if self.value() else queryset
+
+
+class ModeFilter(admin.SimpleListFilter):
+    """Runs with effects outside, and dry runs."""
+
+    title = "mode"
+    parameter_name = "mode"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Sequence[tuple[str, str]]:  # noqa: ARG002  Any: Django's signature
+        """This will offer both."""
+        return [("live", "live"), ("dry_run", "dry run")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:  # noqa: ARG002  Django's signature
+        """This will narrow the runs down."""
+        return queryset.filter(is_dry=self.value() == "dry_run") if self.value() else queryset
 
 
 class OpenFirstFilter(admin.SimpleListFilter):
@@ -125,7 +140,7 @@ class InboxFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         """This will narrow the requests down."""
-        person = human_queries.person_of(request.user)
+        person = human_rights.person_of(request.user)
         match self.value():
             case "mine":
                 return queryset.filter(id__in=human_queries.concerning(person).order_by().values("id"))

@@ -1,5 +1,6 @@
 """The inbox in the admin: what waits for whoever looks, what they see, and their answers, which are operations."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin, messages
@@ -15,15 +16,15 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit import queries as audit
-from workflows import human_queries, operations
-from workflows.admin import answer_form
-from workflows.admin.answer_form import AnswerForm
+from workflows import answer_form, human_queries, human_rights, operations
 from workflows.admin.filters import InboxFilter
 from workflows.admin.pages import ReadingAdmin, actor_of, is_allowed, names_of
 from workflows.admin.paging import CappedPaginator
-from workflows.core.voting import Choice, RequestState
-from workflows.errors import AnswerInvalid, WorkflowError
-from workflows.human_queries import Person, person_of
+from workflows.answer_form import AnswerForm
+from workflows.core.voting import Choice, RequestKind, RequestState
+from workflows.errors import WorkflowError
+from workflows.human_errors import AnswerInvalid
+from workflows.human_rights import Person, person_of
 from workflows.models import HumanRequest
 from workflows.templatetags.workflow_display import roughly
 
@@ -35,6 +36,7 @@ _EVENTS = 100
 class InboxAdmin(ReadingAdmin):
     """What waits for the user first; whoever may look at runs may look at everything that was asked."""
 
+    empty_text = "Nothing waits for you."
     page_template = "workflows/request.html"
     paginator = CappedPaginator
     chips = ("show", (("", "waiting for me"), ("mine", "all of mine"), ("open", "open"), ("all", "all")))
@@ -74,9 +76,13 @@ class InboxAdmin(ReadingAdmin):
     def get_urls(self) -> list[URLPattern]:
         """This will put the buttons beside the admin's pages."""
         wrap = self.admin_site.admin_view
-        decide = wrap(require_POST(self.decide))
+        decide, delegate = wrap(require_POST(self.decide)), wrap(require_POST(self.delegate))
+        take, give_back = wrap(require_POST(self.take)), wrap(require_POST(self.give_back))
         return [
+            path("<int:request_id>/claim/", take, name="workflows_humanrequest_claim"),
+            path("<int:request_id>/unclaim/", give_back, name="workflows_humanrequest_unclaim"),
             path("<int:request_id>/decide/", decide, name="workflows_humanrequest_decide"),
+            path("<int:request_id>/delegate/", delegate, name="workflows_humanrequest_delegate"),
             *super().get_urls(),
         ]
 
@@ -96,10 +102,11 @@ class InboxAdmin(ReadingAdmin):
         values = {key: str(value) for key, value in request.POST.items()}
         back = HttpResponseRedirect(reverse("admin:workflows_humanrequest_change", args=(request_id,)))
         try:
+            choice = answer_form.chosen(RequestKind(row.kind), values=values)
             given = operations.Answer(
-                choice=Choice.APPROVE if values.get("choice") == Choice.APPROVE else Choice.REJECT,
+                choice=choice,
                 comment=values.get("comment", ""),
-                form=answer_form.read(row.form, values=values) if values.get("choice") == Choice.APPROVE else None,
+                form=None if choice is Choice.REJECT else answer_form.read(row.form, values=values),
                 via="admin",
             )
             after, is_new = operations.answer(
@@ -117,6 +124,44 @@ class InboxAdmin(ReadingAdmin):
             messages.success(request, f"Your answer counts. {told}")
         return back
 
+    def delegate(self, request: HttpRequest, request_id: int) -> HttpResponse:
+        """This will hand the user's say to somebody else, or say why that cannot be."""
+        row = self.find_row(str(request_id))
+        person = person_of(request.user)
+        if not self._may_see(request, row=row, person=person):
+            raise PermissionDenied
+        try:
+            taker = human_rights.get_person(request.POST.get("to", "").strip())
+            given = operations.Handover(taker=taker, reason=request.POST.get("reason", ""), via="admin")
+            operations.delegate(
+                request_id=request_id, giver=person, given=given, actor=actor_of(request), now=timezone.now()
+            )
+        except WorkflowError as error:
+            messages.warning(request, f"Nothing was changed: {error}.")
+        else:
+            messages.success(request, f"{taker.name} has your say now.")
+        return HttpResponseRedirect(reverse("admin:workflows_humanrequest_change", args=(request_id,)))
+
+    def take(self, request: HttpRequest, request_id: int) -> HttpResponse:
+        """This will have the user take a task."""
+        return self._move(request, request_id, by=operations.claim, told="It is yours now.")
+
+    def give_back(self, request: HttpRequest, request_id: int) -> HttpResponse:
+        """This will have the user give a task back."""
+        return self._move(request, request_id, by=operations.unclaim, told="It is everybody's again.")
+
+    def _move(self, request: HttpRequest, request_id: int, *, by: Callable[..., object], told: str) -> HttpResponse:
+        person = person_of(request.user)
+        if not self._may_see(request, row=self.find_row(str(request_id)), person=person):
+            raise PermissionDenied
+        try:
+            by(request_id=request_id, person=person, actor=actor_of(request), now=timezone.now())
+        except WorkflowError as error:
+            messages.warning(request, f"Nothing was changed: {error}.")
+        else:
+            messages.success(request, told)
+        return HttpResponseRedirect(reverse("admin:workflows_humanrequest_change", args=(request_id,)))
+
     def _may_see(self, request: HttpRequest, *, row: HumanRequest, person: Person) -> bool:
         return is_allowed(request, "view_run") or human_queries.concerning(person).filter(id=row.id).exists()
 
@@ -124,6 +169,10 @@ class InboxAdmin(ReadingAdmin):
         answers = human_queries.answers_of(row)
         is_open = row.state == RequestState.OPEN
         has_answered = any(answer.person == person.id for answer in answers)
+        delegations = human_rights.delegations_of(row)
+        terms = human_queries.asking_of(row)
+        may_answer = is_open and not has_answered and human_rights.may_answer(row, person=person)
+        is_taken = row.claimed_by not in ("", person.id) and human_rights.claimer_of(row) != ""
         columns, rows = answer_form.table_of(row.show)
         trail = audit.events_for(str(row.run_id)).filter(payload__contains=f'"request":{row.id},')
         events = list(trail.reverse()[:_EVENTS])
@@ -139,8 +188,13 @@ class InboxAdmin(ReadingAdmin):
             "now": timezone.now(),
             "is_open": is_open,
             "has_answered": has_answered,
-            "may_answer": is_open and not has_answered and human_queries.may_answer(row, person=person),
-            "is_starter": row.excluded == person.id,
+            "may_answer": may_answer and not is_taken,
+            "is_taken": is_taken,
+            "has_claimed": row.claimed_by == person.id,
+            "may_delegate": may_answer and terms.allows_delegation,
+            "delegations": delegations,
+            "has_handed_over": any(one.giver == person.id for one in delegations),
+            "is_starter": person.id in row.starters,
             "events": events,
             "names": names_of({event.actor for event in events}),
         }
@@ -165,16 +219,18 @@ class InboxAdmin(ReadingAdmin):
 
     @admin.display(description="Asked are")
     def asked(self, row: HumanRequest) -> str:
-        """This will show who is asked."""
-        return human_queries.people_text(row)
+        """This will show who is asked, or who has taken it."""
+        return f"{row.claimed_name} has it" if row.claimed_name else human_queries.people_text(row)
 
     @admin.display(description="Until")
     def ends(self, row: Any) -> SafeString:  # Any: the row with what the list has read for it
         """This will show how much time is left."""
-        if row.expires_at is None or row.state != RequestState.OPEN:
+        ends = [at for at in (row.due_at, row.expires_at) if at is not None]
+        if not ends or row.state != RequestState.OPEN:
             return format_html('<span class="ae-quiet">{}</span>', "any time" if row.state == "open" else "")
-        is_close = (row.expires_at - row.now).total_seconds() < 24 * 3600
-        told = f"in {roughly(row.now, row.expires_at)}" if row.expires_at > row.now else "is over"
+        is_close = (min(ends) - row.now).total_seconds() < 24 * 3600
+        late = "overdue" if row.due_at == min(ends) else "is over"
+        told = f"in {roughly(row.now, min(ends))}" if min(ends) > row.now else late
         return format_html('<span class="ae-nowrap {}">{}</span>', "ae-late" if is_close else "", told)
 
     @admin.display(description="Since")

@@ -1,4 +1,4 @@
-"""The form on the page of a run with which it is moved to the newest version, or told why it cannot be."""
+"""The form on the page of a run with which it is moved to the version in use, or told why it cannot be."""
 
 from uuid import UUID
 
@@ -13,7 +13,7 @@ from workflows.errors import MoveRefused, UnknownRun, WorkflowError
 
 
 def move(request: HttpRequest, run_id: UUID) -> HttpResponse:
-    """This will have a run go on with the newest version; with `dry_run` it only says what is in the way."""
+    """This will have a run go on with the version in use; with `dry_run` it only says what is in the way."""
     require(request, "change_run")
     is_dry = request.POST.get("act") != "move"
     try:

@@ -11,33 +11,17 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.text import capfirst
-from unfold.admin import ModelAdmin
-from unfold.views import ChangeList
 
+from audit.admin_pages import ListingAdmin as ListingAdmin
 from audit.events import Actor, ActorKind
 from workflows.models import Workflow
 
 
-class _List(ChangeList):
-    """A list that offers to show all only when it hides some."""
-
-    def get_results(self, request: HttpRequest) -> None:
-        """This will read one page of the list."""
-        super().get_results(request)
-        if not self.query and not self.has_active_filters:
-            self.full_result_count = self.result_count
-
-
-class ReadingAdmin(ModelAdmin):
+class ReadingAdmin(ListingAdmin):
     """A model whose rows are looked at: none is added, edited or deleted here, whoever asks."""
 
     page_template = ""
-    show_full_result_count = False
     list_fullwidth = True
-
-    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:  # noqa: ARG002  Any: unfold's types are wrong here
-        """This will give the class that makes the list."""
-        return _List
 
     def has_add_permission(self, request: HttpRequest) -> bool:  # noqa: ARG002  Django's signature
         """This will refuse: rows come from operations."""

@@ -16,7 +16,7 @@ from unfold.admin import ModelAdmin
 from workflows import operations, pause_store
 from workflows.admin.pages import actor_of, is_allowed, names_of
 from workflows.core.pausing import PauseScope, key_of
-from workflows.errors import NotPaused, PauseInvalid, WorkflowError
+from workflows.errors import NotPaused, PauseInvalid, RunBusy, WorkflowError
 from workflows.models import Pause
 from workflows.operations.pausing import check
 
@@ -123,7 +123,7 @@ class PauseAdmin(ModelAdmin):
                 raise PermissionDenied
             try:
                 self._resume(request, scope=scope, name=row.name)
-            except NotPaused as error:
+            except (NotPaused, RunBusy) as error:
                 messages.warning(request, str(error))
 
     def _resume(self, request: HttpRequest, *, scope: PauseScope, name: str) -> None:

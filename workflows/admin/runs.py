@@ -17,10 +17,12 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit import queries as audit
-from workflows import child_queries, closing_report, human_queries, operations, queries, retries, timeline
+from audit.admin_pages import cut
+from integrations import call_queries
+from workflows import child_queries, closing_report, human_queries, operations, releases, retries, timeline
 from workflows.admin import bars, graphs, pauses, waits
 from workflows.admin.comparing import RunComparing
-from workflows.admin.filters import StartedFilter, WorkflowFilter
+from workflows.admin.filters import ModeFilter, StartedFilter, WorkflowFilter
 from workflows.admin.moving import move
 from workflows.admin.pages import ReadingAdmin, actor_of, is_allowed, names_of, require, uuid_of
 from workflows.admin.paging import CappedPaginator
@@ -28,7 +30,7 @@ from workflows.admin.results import set_result
 from workflows.admin.retrying import Retrying
 from workflows.core.pausing import PauseScope
 from workflows.core.states import ItemState, RunState
-from workflows.errors import NothingToUndo, RunEnded, RunNotEnded, UnknownRun
+from workflows.errors import NothingToUndo, RunBusy, RunEnded, RunNotEnded, UnknownRun
 from workflows.models import Run
 from workflows.templatetags.workflow_display import span
 
@@ -47,7 +49,7 @@ class RunAdmin(ReadingAdmin):
     list_display = ("run", "workflow", "status", "started", "length", "actor", "correlation")
     list_before_template = "workflows/list_chips.html"  # type: ignore[assignment]  # unfold types it None
     list_display_links = ("run",)
-    list_filter = ("state", WorkflowFilter, StartedFilter)
+    list_filter = ("state", WorkflowFilter, StartedFilter, ModeFilter)
     list_filter_sheet = False
     search_fields = ("correlation_id",)
     search_help_text = "The exact id of a run, or an exact correlation id"
@@ -127,14 +129,17 @@ class RunAdmin(ReadingAdmin):
             "names": names_of({story.run.started_by, *(event.actor for event in events)}),
             "is_running": story.run.state == RunState.RUNNING,
             "requests": human_queries.open_of(row),
+            "calls": call_queries.of_run(row),
             "closing": closing_report.report_of(story.run),
             "family": child_queries.family_of(story.run),
             **pauses.shown(PauseScope.RUN, name=str(row), back=reverse("admin:workflows_run_change", args=(row,))),
             "may_pause": is_allowed(request, "change_run") and story.run.state == RunState.RUNNING,
             "retry_of": retries.find_origin(row, state=story.run.state) if story.run.round else None,
             "retries": () if story.run.state == RunState.RUNNING else retries.retries_of(row),
-            "may_retry": is_allowed(request, "add_run") and story.run.state != RunState.RUNNING,
-            "is_behind": story.version.number < queries.get_workflow(name=story.run.workflow_name).latest_number,
+            "may_retry": is_allowed(request, "add_run")
+            and story.run.state != RunState.RUNNING
+            and not story.run.is_dry,
+            "is_behind": releases.is_behind(workflow=story.run.workflow_name, number=story.version.number),
             "may_set_result": is_allowed(request, "set_result"),
             "settable": _SETTABLE,
             "may_cancel": is_allowed(request, "change_run"),
@@ -162,7 +167,7 @@ class RunAdmin(ReadingAdmin):
             )
         except UnknownRun as error:
             raise Http404(str(error)) from error
-        except RunEnded as error:
+        except (RunBusy, RunEnded) as error:
             messages.warning(request, f"Nothing was cancelled: {error}.")
         else:
             done = run.state != RunState.RUNNING
@@ -176,7 +181,7 @@ class RunAdmin(ReadingAdmin):
             operations.undo_run(run_id=run_id, actor=actor_of(request), now=timezone.now(), reason=_reason(request))
         except UnknownRun as error:
             raise Http404(str(error)) from error
-        except (NothingToUndo, RunNotEnded) as error:
+        except (NothingToUndo, RunBusy, RunNotEnded) as error:
             messages.warning(request, f"Nothing was undone: {error}.")
         else:
             messages.success(request, "What the run did is being undone.")
@@ -213,14 +218,18 @@ class RunAdmin(ReadingAdmin):
         return names.get(row.started_by, row.started_by)
 
     @admin.display(description="Correlation id")
-    def correlation(self, row: Run) -> str:
+    def correlation(self, row: Run) -> SafeString | str:
         """This will show what connects it with its cause, unless that is the run itself."""
-        return "" if row.correlation_id == str(row.id) else row.correlation_id
+        return "" if row.correlation_id == str(row.id) else cut(row.correlation_id)
 
     @admin.display(description="State")
     def status(self, row: Run) -> SafeString:
         """This will show the state as a badge, and beside it what has come of its newest retry."""
         shown = render_to_string("workflows/badge.html", {"state": row.state, "label": row.state})
+        if row.is_dry:
+            return format_html(
+                "{} {}", shown, render_to_string("workflows/badge.html", {"state": "dry_run", "label": "dry run"})
+            )
         retry: str = getattr(row, "retry", "")
         if not retry:
             return shown

@@ -13,14 +13,15 @@ from django.urls import reverse
 from django.utils import timezone
 
 from workflows import operations, timeline
-from workflows.admin.pages import ReadingAdmin, actor_of, crumb_of, require
+from workflows.admin.pages import ReadingAdmin, actor_of, crumb_of, require, uuid_of
 from workflows.admin.skeleton import skeleton
 from workflows.core.problems import Problem
 from workflows.errors import InputInvalid, StartKeyReused, WorkflowDisabled, WorkflowError
 from workflows.models import Workflow
-from workflows.operations import Start, Started, read_start_at
+from workflows.operations import DRY_RUN, Dry, Start, Started, read_start_at
 
 _PRIORITIES = range(-100, 101)
+_NAMES = ("input", "correlation_id", "priority", "start_at", "key", "mode", "pins", "pins_from")
 
 
 class _FormInvalid(Exception):
@@ -43,7 +44,7 @@ class Starting:
         workflow = get_object_or_404(Workflow, id=workflow_id)
         if request.method != "POST":
             return self._page(request, workflow, form=_first_form(workflow), problems=())
-        form = {name: request.POST.get(name, "") for name in ("input", "correlation_id", "priority", "start_at", "key")}
+        form = {name: request.POST.get(name, "") for name in _NAMES}
         try:
             started = _start(request, workflow, form=form)
         except _FormInvalid as error:
@@ -90,14 +91,16 @@ def _first_form(workflow: Workflow) -> dict[str, str]:
         "priority": "0",
         "start_at": "",
         "key": str(uuid4()),
+        "mode": "",
+        "pins": "",
+        "pins_from": "",
     }
 
 
 def _schema(workflow: Workflow) -> Any:  # Any: JSON Schema, from the definition
-    version = workflow.versions.filter(number=workflow.latest_number).only("id").first()
-    if version is None:
+    if workflow.release is None:
         return None
-    return timeline.published(version.id).plan.definition.input_schema
+    return timeline.published(workflow.release.version_id).plan.definition.input_schema
 
 
 def _start(request: HttpRequest, workflow: Workflow, *, form: dict[str, str]) -> Started:
@@ -109,6 +112,7 @@ def _start(request: HttpRequest, workflow: Workflow, *, form: dict[str, str]) ->
         correlation_id=form["correlation_id"].strip()[:200],
         priority=_priority(form["priority"]),
         start_at=_start_at(form["start_at"], now=now),
+        dry=_dry(form),
     )
     try:
         return operations.start_run(workflow=workflow.name, start=start, actor=actor, now=now)
@@ -116,12 +120,23 @@ def _start(request: HttpRequest, workflow: Workflow, *, form: dict[str, str]) ->
         raise _FormInvalid(*error.problems) from error
 
 
-def _input(text: str) -> Any:  # Any: JSON
+def _dry(form: dict[str, str]) -> Dry | None:
+    if form["mode"] != DRY_RUN:
+        if form["pins"].strip() or form["pins_from"].strip():
+            raise _FormInvalid(Problem("pins", "only a dry run has pins", "tick the box, or leave them empty"))
+        return None
+    of = uuid_of(form["pins_from"]) if form["pins_from"].strip() else None
+    if of is None and form["pins_from"].strip():
+        raise _FormInvalid(Problem("pins_from", f"{form['pins_from']!r} is no id of a run", "copy it from its page"))
+    return Dry(pins=_input(form["pins"], path="$.pins") or {}, of=of)
+
+
+def _input(text: str, *, path: str = "$") -> Any:  # Any: JSON
     try:
         return orjson.loads(text) if text.strip() else None
     except orjson.JSONDecodeError as error:
         problem = Problem(
-            "$",
+            path,
             f"this is no JSON: {error.msg}",
             "write one JSON value, usually an object in braces",
             error.lineno,

@@ -28,6 +28,7 @@ _HELD: Mapping[WaitReason, str] = {
     WaitReason.LIMIT: "waits for the limit {}, which does not exist any more",
     WaitReason.RATE: "held back by the rate limit of {}",
     WaitReason.BREAKER: "held back because the circuit breaker of {} is open",
+    WaitReason.SETTLING: "waiting until no earlier attempt of its call {} can be under way",
 }
 
 
@@ -86,9 +87,11 @@ def _said(wait: Wait) -> str:
 def _held(wait: Wait, *, due: float) -> str:
     if wait.pause is not None:
         return f"is paused with the {wait.pause.words}"
+    if wait.reason is WaitReason.TIMER:
+        return f"waits until {wait.due_at:%Y-%m-%d %H:%M:%S}, {_again(due)}"
     if not wait.reason.is_gate:
         told = _HELD.get(wait.reason, WORDS[wait.reason].says).replace("{}", wait.object)
-        then = "it ends or more are asked" if wait.reason is WaitReason.APPROVAL else "asks again"
+        then = "it ends or more are asked" if wait.reason in (WaitReason.APPROVAL, WaitReason.TASK) else "asks again"
         return f"{told}; {then} {_again(due)}" if known_until(wait.due_at) else told
     told = gate_words(reason=wait.reason, key=wait.object, place=wait.place)
     return told if wait.place is not None else f"{told}; looks again {_again(due)}"

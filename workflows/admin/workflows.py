@@ -17,11 +17,12 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
 from audit import queries as audit
-from workflows import operations, overview, timeline
+from workflows import operations, overview, releases, timeline
 from workflows.admin import graphs, pauses
 from workflows.admin.comparing import VersionComparing
 from workflows.admin.editor import Editor
 from workflows.admin.pages import ReadingAdmin, actor_of, crumb_of, is_allowed, names_of, require
+from workflows.admin.releasing import Releasing
 from workflows.admin.starting import Starting
 from workflows.core.pausing import PauseScope
 from workflows.models import Run, Workflow, WorkflowVersion
@@ -46,7 +47,7 @@ class WorkflowAdmin(ReadingAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Workflow]:
         """This will read workflows with their recent runs."""
-        rows: QuerySet[Workflow] = super().get_queryset(request)
+        rows: QuerySet[Workflow] = super().get_queryset(request).select_related("release__version", "release__canary")
         return overview.with_recent_runs(rows, now=timezone.now())
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -60,6 +61,7 @@ class WorkflowAdmin(ReadingAdmin):
         own = [
             path("check/", wrap(require_POST(editor.check)), name="workflows_workflow_check"),
             path("<int:workflow_id>/edit/", wrap(editor.edit), name="workflows_workflow_edit"),
+            path("<int:workflow_id>/release/", wrap(Releasing(self).page), name="workflows_workflow_release"),
             path("<int:workflow_id>/start/", wrap(starting.start), name="workflows_workflow_start"),
             path("<int:workflow_id>/switch/", wrap(require_POST(self.switch)), name="workflows_workflow_switch"),
             path("<int:workflow_id>/diff/", wrap(comparing.chosen), name="workflows_workflow_diff_chosen"),
@@ -98,11 +100,12 @@ class WorkflowAdmin(ReadingAdmin):
             "title": f"Workflow {row.name}",
             "workflow": row,
             "versions": versions,
+            "release": releases.find_current(row),
             "numbers": [version.number for version in versions],
             "runs": runs,
             "events": events,
             "names": names_of(actors | {run.started_by for run in runs}),
-            "graph": _graph(versions[0].id) if versions else "",
+            "graph": "" if row.release is None else _graph(row.release.version_id),
             "states": states,
             "states_capped": cap if sum(number for _, number in states) >= cap else 0,
             **pauses.shown(
@@ -125,6 +128,7 @@ class WorkflowAdmin(ReadingAdmin):
         context = {
             "title": str(version),
             "version": version,
+            "release": releases.find_current(version.workflow),
             "workflow": version.workflow,
             "lines": version.source.splitlines(),
             "graph": _graph(version.id),
@@ -151,10 +155,15 @@ class WorkflowAdmin(ReadingAdmin):
         state, label = ("succeeded", "enabled") if row.is_enabled else ("skipped", "disabled")
         return render_to_string("workflows/badge.html", {"state": state, "label": label})
 
-    @admin.display(description="Newest version", ordering="latest_number")
+    @admin.display(description="Version", ordering="release__version__number")
     def version(self, row: Workflow) -> str:
-        """This will show the number of the newest version."""
-        return f"v{row.latest_number}"
+        """This will show the version that starts get, and a canary's share."""
+        if row.release is None:
+            return "none"
+        if row.release.canary is None:
+            return f"v{row.release.version.number}"
+        share = f"{row.release.canary_percent:g}"
+        return f"v{row.release.version.number}, canary v{row.release.canary.number} {share} %"
 
     @admin.display(description="Runs of the last 24 h")
     def runs_of_the_day(self, row: Workflow) -> SafeString | str:

@@ -10,7 +10,7 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from workflows import human_queries
+from workflows import human_queries, human_rights
 from workflows.api.pagination import PARAMETERS
 from workflows.core import identity
 from workflows.core.states import DeadLetterState, IncidentState, PoisonState, RunState
@@ -40,12 +40,17 @@ class RunFilter(FilterSet):
     state = django_filters.ChoiceFilter(choices=[(state.value, state.value) for state in RunState])
     correlation_id = django_filters.CharFilter()
     started_by = django_filters.CharFilter(help_text="The actor, for example `token:shop:3`.")
+    mode = django_filters.ChoiceFilter(choices=[("live", "live"), ("dry_run", "dry_run")], method="of_mode")
     created_after = django_filters.IsoDateTimeFilter(method="from_instant")
     created_before = django_filters.IsoDateTimeFilter(method="before_instant")
 
     class Meta:
         model = Run
         fields = ()
+
+    def of_mode(self, runs: QuerySet[Run], _name: str, value: str) -> QuerySet[Run]:
+        """This will keep dry runs, or those that are none."""
+        return runs.filter(is_dry=value == "dry_run")
 
     def from_instant(self, runs: QuerySet[Run], _name: str, value: datetime) -> QuerySet[Run]:
         """This will keep runs created at or after an instant."""
@@ -130,7 +135,7 @@ class RequestFilter(FilterSet):
     def for_person(self, rows: QuerySet[HumanRequest], _name: str, value: str) -> QuerySet[HumanRequest]:
         """This will keep what waits for an answer of one user."""
         is_me = value == "me" and self.request.auth is None
-        person = human_queries.person_of(self.request.user) if is_me else human_queries.get_person(value)
+        person = human_rights.person_of(self.request.user) if is_me else human_rights.get_person(value)
         return rows.filter(id__in=human_queries.inbox(person).order_by().values("id"))
 
 

@@ -67,6 +67,13 @@ class ByName(NewestFirst):
     position_form = re.compile(r"[\w.-]{1,100}")
 
 
+class LatestSentFirst(NewestFirst):
+    """Calls: those first sent latest first; of one instant, by key."""
+
+    ordering = ("-first_sent_at", "key")
+    position_form = re.compile(r"[0-9:T.+ -]{1,40}")
+
+
 class LatestSeenFirst(NewestFirst):
     """The latest seen first; where many were seen at one instant, by fingerprint."""
 

@@ -86,7 +86,7 @@ class OutcomeSerializer(serializers.Serializer[Any]):
     skipped = serializers.DictField(
         child=serializers.IntegerField(),
         help_text="By reason: dry_run, resolved_before, run_cancelled, not_requeueable, run_undone, run_ending, "
-        "unknown; of retries also retry_under_way, retried_before, refused, input_invalid, workflow_disabled.",
+        "busy, unknown; of retries also retry_under_way, retried_before, refused, input_invalid, workflow_disabled.",
     )
     has_more = serializers.BooleanField(help_text="The same request again takes the next ones.")
     is_dry_run = serializers.BooleanField()

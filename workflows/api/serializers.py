@@ -15,8 +15,6 @@ from workflows.core.standing import Standing
 from workflows.core.states import DeadLetterState, ItemState, RunState, TrialState
 from workflows.models import Attempt, DeadLetter, Item, Run, Workflow, WorkflowVersion
 
-PRIORITY_MIN, PRIORITY_MAX = -100, 100
-
 
 class ProblemPlaceSerializer(serializers.Serializer[Any]):
     """One thing that is wrong with a definition or an input."""
@@ -48,11 +46,24 @@ class SourceSerializer(serializers.Serializer[Any]):
 
 
 class WorkflowSerializer(serializers.ModelSerializer[Workflow]):
-    """A workflow."""
+    """A workflow. `version` is what starts get, except for the share that a `canary` gets."""
+
+    version = serializers.IntegerField(source="release.version.number", default=None, allow_null=True)
+    canary = serializers.IntegerField(source="release.canary.number", default=None, allow_null=True)
+    canary_percent = serializers.FloatField(source="release.canary_percent", default=0.0)
 
     class Meta:
         model = Workflow
-        fields = ("name", "description", "is_enabled", "latest_number", "created_at")
+        fields = (
+            "name",
+            "description",
+            "is_enabled",
+            "latest_number",
+            "version",
+            "canary",
+            "canary_percent",
+            "created_at",
+        )
 
 
 class VersionSerializer(serializers.ModelSerializer[WorkflowVersion]):
@@ -89,29 +100,6 @@ class CheckSerializer(serializers.Serializer[Any]):
     problems = ProblemPlaceSerializer(many=True)
 
 
-class StartSerializer(serializers.Serializer[Any]):
-    """A run to start."""
-
-    workflow = serializers.CharField(max_length=100)
-    input = serializers.JSONField(required=False, default=None, allow_null=True)
-    priority = serializers.IntegerField(
-        required=False,
-        default=0,
-        min_value=PRIORITY_MIN,
-        max_value=PRIORITY_MAX,
-        help_text="Higher starts first.",
-    )
-    delay_s = serializers.FloatField(
-        required=False, default=None, allow_null=True, help_text="Start in so many seconds."
-    )
-    start_at = serializers.CharField(
-        required=False,
-        default=None,
-        allow_null=True,
-        help_text="Start then: ISO 8601 with its offset; an instant that has passed means at once.",
-    )
-
-
 class StartedSerializer(serializers.Serializer[Any]):
     """A run that exists now; `started_answer` writes it without building fields, for this is the hot answer."""
 
@@ -126,6 +114,7 @@ class StartedSerializer(serializers.Serializer[Any]):
         allow_blank=True,
         help_text="`batch`, `debounce` or `singleton`: the run of another start stands for this one. Else empty.",
     )
+    mode = serializers.ChoiceField(choices=["live", "dry_run"])
 
 
 def started_answer(run: Run, *, joined: str = "") -> dict[str, object]:
@@ -139,7 +128,13 @@ def started_answer(run: Run, *, joined: str = "") -> dict[str, object]:
         "priority": run.priority,
         "created_at": run.created_at,
         "joined": joined,
+        "mode": mode_of(run),
     }
+
+
+def mode_of(run: Run) -> str:
+    """This will say whether a run has effects outside."""
+    return "dry_run" if run.is_dry else "live"
 
 
 class RunSerializer(serializers.ModelSerializer[Run]):
@@ -148,6 +143,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
     workflow = serializers.CharField(source="workflow_name")
     version = serializers.IntegerField(source="version.number")
     state = StateField(RunState)
+    mode = serializers.SerializerMethodField(help_text="`live`, or `dry_run`: it has no effect outside.")
     ending = serializers.SerializerMethodField(help_text="As what a running run ends when all it owes is done.")
 
     class Meta:
@@ -157,6 +153,7 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "workflow",
             "version",
             "state",
+            "mode",
             "correlation_id",
             "started_by",
             "priority",
@@ -167,6 +164,10 @@ class RunSerializer(serializers.ModelSerializer[Run]):
             "ended_at",
             "ending",
         )
+
+    def get_mode(self, run: Run) -> str:
+        """This will say whether it has effects outside."""
+        return mode_of(run)
 
     def get_ending(self, run: Run) -> str:
         """This will say as what a running run ends; nothing where that is not decided, or done."""

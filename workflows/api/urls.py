@@ -3,6 +3,7 @@
 from django.urls import path
 
 from workflows.api.views.approvals import ApprovalViewSet
+from workflows.api.views.calls import CallViewSet
 from workflows.api.views.comparisons import RunComparisonViewSet, VersionComparisonViewSet
 from workflows.api.views.dead_letters import DeadLetterViewSet
 from workflows.api.views.events import CloudEventViewSet
@@ -10,6 +11,7 @@ from workflows.api.views.incidents import IncidentViewSet, PoisonMessageViewSet
 from workflows.api.views.limits import LimitViewSet
 from workflows.api.views.moves import MoveViewSet
 from workflows.api.views.pauses import PauseViewSet
+from workflows.api.views.releases import ReleaseViewSet
 from workflows.api.views.results import ResultViewSet
 from workflows.api.views.retries import RetryViewSet
 from workflows.api.views.run_parts import (
@@ -22,6 +24,7 @@ from workflows.api.views.run_parts import (
 )
 from workflows.api.views.runs import RunViewSet
 from workflows.api.views.schemas import definition_schema
+from workflows.api.views.tasks import TaskViewSet
 from workflows.api.views.workflows import VersionViewSet, WorkflowViewSet
 
 urlpatterns = [
@@ -47,6 +50,11 @@ urlpatterns = [
     path("workflows/<slug:name>", WorkflowViewSet.as_view({"get": "retrieve"})),
     path("workflows/<slug:name>/enable", WorkflowViewSet.as_view({"post": "enable"})),
     path("workflows/<slug:name>/disable", WorkflowViewSet.as_view({"post": "disable"})),
+    path("workflows/<slug:name>/release", ReleaseViewSet.as_view({"get": "retrieve"})),
+    path("workflows/<slug:name>/releases", ReleaseViewSet.as_view({"get": "list"})),
+    path("workflows/<slug:name>/canary", ReleaseViewSet.as_view({"put": "set_canary"})),
+    path("workflows/<slug:name>/promote", ReleaseViewSet.as_view({"post": "promote"})),
+    path("workflows/<slug:name>/rollback", ReleaseViewSet.as_view({"post": "roll_back"})),
     path("workflows/<slug:name>/versions", VersionViewSet.as_view({"get": "list"})),
     path(
         "workflows/<slug:name>/versions/<int:number>",
@@ -76,8 +84,21 @@ urlpatterns = [
     path("pauses/resume", PauseViewSet.as_view({"post": "resume"})),
     path("events", CloudEventViewSet.as_view({"get": "list", "post": "create"})),
     path("events/<uuid:event_id>", CloudEventViewSet.as_view({"get": "retrieve"}), name="event"),
+    path("calls", CallViewSet.as_view({"get": "list"})),
+    path("calls/<uuid:key>/files/<str:digest>", CallViewSet.as_view({"get": "read_file"})),
+    path("calls/<uuid:key>", CallViewSet.as_view({"get": "retrieve"}), name="call"),
+    path("calls/<uuid:key>/settle", CallViewSet.as_view({"post": "settle"})),
     path("approvals", ApprovalViewSet.as_view({"get": "list"})),
     path("approvals/<int:request_id>", ApprovalViewSet.as_view({"get": "retrieve"})),
     path("approvals/<int:request_id>/decide", ApprovalViewSet.as_view({"post": "decide"})),
+    path("approvals/<int:request_id>/delegate", ApprovalViewSet.as_view({"post": "delegate"})),
+    path("approvals/<int:request_id>/link", ApprovalViewSet.as_view({"post": "link"})),
+    path("tasks", TaskViewSet.as_view({"get": "list"})),
+    path("tasks/<int:request_id>", TaskViewSet.as_view({"get": "retrieve"})),
+    path("tasks/<int:request_id>/claim", TaskViewSet.as_view({"post": "claim"})),
+    path("tasks/<int:request_id>/unclaim", TaskViewSet.as_view({"post": "unclaim"})),
+    path("tasks/<int:request_id>/complete", TaskViewSet.as_view({"post": "complete"})),
+    path("tasks/<int:request_id>/delegate", TaskViewSet.as_view({"post": "delegate"})),
+    path("tasks/<int:request_id>/link", TaskViewSet.as_view({"post": "link"})),
     path("schema/definition.json", definition_schema, name="definition-schema"),
 ]

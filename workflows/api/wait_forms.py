@@ -31,13 +31,13 @@ class WaitSerializer(serializers.Serializer[Any]):
 
     step = serializers.CharField()
     reason = serializers.CharField(
-        help_text="`worker`, `running`, `retry`, `items`, `repeat`, `timer`, `approval`, `child_run`, `child_start`, "
-        "`delayed`, `delayed_entry`, `limit`, `rate`, "
+        help_text="`worker`, `running`, `retry`, `items`, `repeat`, `timer`, `approval`, `task`, `child_run`, "
+        "`child_start`, `delayed`, `delayed_entry`, `limit`, `rate`, "
         "`breaker`, `concurrency`, `throttle`, `debounce` or `batch`."
     )
     object_kind = serializers.CharField(
         help_text="`lane`, `worker`, `attempt`, `items`, `round`, `start`, `instant`, `run`, `workflow`, `limit`, "
-        "`connection`, `approvers` or `key`."
+        "`connection`, `approvers`, `people` or `key`."
     )
     object_name = serializers.CharField()
     is_running = serializers.BooleanField()
@@ -52,5 +52,5 @@ class WaitSerializer(serializers.Serializer[Any]):
     requests = serializers.SerializerMethodField()
 
     def get_requests(self, wait: Wait) -> list[int]:
-        """This will give the numbers of what people are asked and have not answered: see `/approvals`."""
+        """This will give the numbers of what people are asked and have not answered: see `/approvals` and `/tasks`."""
         return [row.id for row in wait.requests]

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from workflows.core.definition import JsonObject, JsonValue
 from workflows.core.durations import DurationInvalid, parse_duration
+from workflows.core.telling import NOTIFY_SCHEMA, Notice, read_notices
 from workflows.core.voting import OnExpiry, RequestKind, Rule
 
 ASKING = frozenset(kind.value for kind in RequestKind)
@@ -23,7 +24,16 @@ _ASKED: JsonObject = {
     "description": {"type": "string", "description": "More than one line."},
     "show": {"description": "What people see before they answer: any value, evaluated once and kept."},
     "form": {"type": "object", "description": "JSON Schema of the values that an answer brings."},
+    "delegation": {"type": "boolean", "description": "Whether who is asked may hand his say to somebody else."},
     "expires": {**_LENGTH, "description": "How long an answer is waited for, such as 3d."},
+    "notify": NOTIFY_SCHEMA,
+    "remind": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": 20,
+        "items": _LENGTH,
+        "description": "After which lengths of time those who have not answered are told again.",
+    },
     "escalate": {
         "type": "array",
         "description": "Who is asked besides when nobody has answered for so long.",
@@ -51,6 +61,19 @@ APPROVAL_SCHEMA: JsonObject = {
     },
 }
 """The `with` of an approval."""
+
+TASK_SCHEMA: JsonObject = {
+    "type": "object",
+    "additionalProperties": False,
+    "anyOf": _ANYBODY,
+    "properties": {
+        **_ASKED,
+        "due": {**_LENGTH, "description": "After which length of time it should be done; then it is overdue."},
+        "on_expiry": {"enum": ["fail", "continue"], "description": "What it comes to when nobody has done it."},
+    },
+}
+"""The `with` of a manual task."""
+SCHEMAS: Mapping[RequestKind, JsonObject] = {RequestKind.APPROVAL: APPROVAL_SCHEMA, RequestKind.TASK: TASK_SCHEMA}
 
 
 class AskingInvalid(ValueError):
@@ -80,10 +103,14 @@ class Asking:
     approvers: int
     rejections: int
     allows_self: bool
+    allows_delegation: bool
     expires_s: float | None
     on_expiry: OnExpiry
     fails_on_reject: bool
     escalations: Sequence[Escalation]
+    notices: Sequence[Notice] = ()
+    reminders_s: Sequence[float] = ()
+    due_s: float | None = None
 
     def rule(self, *, begun_at: datetime) -> Rule:
         """This will give the rule of a request that began at that instant."""
@@ -93,15 +120,22 @@ class Asking:
         """This will give the instant at which an answer comes too late; None: never."""
         return None if self.expires_s is None else begun_at + timedelta(seconds=self.expires_s)
 
+    def due_at(self, *, begun_at: datetime) -> datetime | None:
+        """This will give the instant at which a task is overdue; None: never."""
+        return None if self.due_s is None else begun_at + timedelta(seconds=self.due_s)
+
     def due_escalations(self, *, begun_at: datetime, now: datetime) -> int:
         """This will give how many of the escalations, in their order, are due."""
         return sum(begun_at + timedelta(seconds=one.after_s) <= now for one in self.escalations)
 
+    def due_reminders(self, *, begun_at: datetime, now: datetime) -> int:
+        """This will give how many of the reminders are due."""
+        return sum(begun_at + timedelta(seconds=one) <= now for one in self.reminders_s)
+
     def next_instant(self, *, begun_at: datetime, now: datetime) -> datetime | None:
         """This will give when the clock changes something next; None: never."""
-        lengths = [one.after_s for one in self.escalations]
-        if self.expires_s is not None:
-            lengths.append(self.expires_s)
+        lengths = [*(one.after_s for one in self.escalations), *self.reminders_s]
+        lengths += [one for one in (self.expires_s, self.due_s) if one is not None]
         return min((at for one in lengths if (at := begun_at + timedelta(seconds=one)) > now), default=None)
 
 
@@ -124,10 +158,14 @@ def read_asking(kind: RequestKind, inputs: JsonObject, *, title: str) -> Asking:
         approvers=_number(inputs.get("approvers")),
         rejections=_number(inputs.get("rejections")),
         allows_self=self_approval,
+        allows_delegation=inputs.get("delegation") is not False,
         expires_s=None if inputs.get("expires") is None else _length(inputs["expires"], key="expires"),
         on_expiry=OnExpiry(str(inputs.get("on_expiry", "reject" if kind is RequestKind.APPROVAL else "fail"))),
         fails_on_reject=inputs.get("on_reject") == "fail",
         escalations=sorted(escalations, key=lambda one: one.after_s),
+        notices=read_notices(inputs.get("notify")),
+        due_s=None if inputs.get("due") is None else _length(inputs["due"], key="due"),
+        reminders_s=sorted(_length(one, key="remind") for one in _list(inputs.get("remind"))),
     )
 
 

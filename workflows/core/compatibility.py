@@ -19,11 +19,6 @@ def altered(before: StepDefinition, after: StepDefinition) -> tuple[str, ...]:
     return tuple(_altered(before, after))
 
 
-def means_the_same(before: StepDefinition, after: StepDefinition) -> bool:
-    """This will tell whether a result of the one can stand for a result of the other."""
-    return not altered(before, after)
-
-
 def _altered(before: StepDefinition, after: StepDefinition) -> Iterator[str]:
     for field in fields(StepDefinition):
         one, other = getattr(before, field.name), getattr(after, field.name)

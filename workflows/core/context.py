@@ -28,7 +28,7 @@ class StepContext:
 
     `idempotency_key` is the same for every attempt of the step (of the item, in a `for_each`); `attempt`
     counts from 1; `timeout_s` is what the attempt may take at most. `last_progress` is what an earlier attempt said
-    last by `heartbeat`, or None.
+    last by `heartbeat`, or None. `is_dry_run`: the run may have no effect outside.
     """
 
     idempotency_key: str
@@ -38,6 +38,7 @@ class StepContext:
     correlation_id: str
     timeout_s: float
     last_progress: JsonValue = None
+    is_dry_run: bool = False
     asks: Callable[[], bool] = field(default=_never, repr=False, compare=False)
     beats: Callable[[JsonValue], None] = field(default=_silently, repr=False, compare=False)
 

@@ -86,6 +86,11 @@ class FlowControl:
     throttle: RateRule | None = None
     concurrency: tuple[SlotRule, ...] = ()
 
+    @property
+    def gathers(self) -> bool:
+        """This will tell whether several starts may become one run."""
+        return self.batch is not None or self.debounce is not None
+
 
 def restore_flow_control(document: Mapping[str, Any]) -> FlowControl | None:
     """This will build the flow control of a document that has been checked; None: runs begin at once."""

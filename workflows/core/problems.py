@@ -24,7 +24,12 @@ class Problem:
 
     def __str__(self) -> str:
         place = self.path if self.line is None else f"line {self.line}, {self.path}"
-        return f"{place}: {self.message}" + (f" ({self.hint})" if self.hint else "")
+        return f"{place}: {self.advice}"
+
+    @property
+    def advice(self) -> str:
+        """This will say what is wrong and what would be right, without the place."""
+        return self.message + (f" ({self.hint})" if self.hint else "")
 
 
 class DefinitionInvalid(Exception):

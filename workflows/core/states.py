@@ -93,6 +93,7 @@ class WaitReason(StrEnum):
     LIMIT = "limit"
     RATE = "rate"
     BREAKER = "breaker"
+    SETTLING = "settling"
     PAUSED = "paused"
     DELAYED = "delayed"
     TIMER = "timer"
@@ -100,6 +101,7 @@ class WaitReason(StrEnum):
     CHILD_START = "child_start"
     EVENT = "event"
     APPROVAL = "approval"
+    TASK = "task"
     CONCURRENCY = "concurrency"
     THROTTLE = "throttle"
     DEBOUNCE = "debounce"
@@ -218,8 +220,3 @@ INCIDENT_TRANSITIONS: Mapping[IncidentState, frozenset[IncidentState]] = {
     IncidentState.DISCARDED: frozenset({IncidentState.OPEN, IncidentState.RESOLVING}),  # it happened again
 }
 """Every change of state an incident may make. Nobody may close one whose failures are open or still on trial."""
-
-
-def may_become(*, before: RunState, after: RunState) -> bool:
-    """This will tell whether a run in state `before` may change to `after`."""
-    return after in RUN_TRANSITIONS[before]

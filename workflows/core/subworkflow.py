@@ -41,7 +41,12 @@ SCHEMA: JsonObject = {
     "required": ["name"],
     "additionalProperties": False,
     "properties": {
-        "name": {"type": "string", "description": "The workflow to start: its newest version."},
+        "name": {"type": "string", "description": "The workflow to start."},
+        "version": {
+            "type": "integer",
+            "minimum": 1,
+            "description": "This version of it, whatever is in use; without it the one that any start gets.",
+        },
         "input": {"description": "The input of its run."},
         "mode": {
             "enum": [mode.value for mode in Mode],
@@ -69,14 +74,16 @@ class Wanted:
     input: JsonValue
     mode: Mode
     on_parent_end: ParentEnd
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
     """The latest run that was started for a step, as it is now.
 
-    `is_of_round`: for the round the step is in now; `is_same_request`: for the same workflow and input. `is_going`: it
-    has not ended and nobody has told it to. `has_letters`: it failed, and what failed can be tried again.
+    `is_of_round`: for the round the step is in now; `is_same_request`: for the same workflow, version and input.
+    `is_going`: it has not ended and nobody has told it to. `has_letters`: it failed, and what failed can be tried
+    again.
     """
 
     state: RunState
@@ -106,10 +113,13 @@ def read(inputs: JsonObject) -> Wanted:
     name = inputs.get("name")
     if not isinstance(name, str) or not name:
         raise SubworkflowInvalid(f"`name`: {name!r} names no workflow")
+    version = inputs.get("version")
+    if version is not None and (isinstance(version, bool) or not isinstance(version, int) or version < 1):
+        raise SubworkflowInvalid(f"`version`: {version!r} is no number of a version")
     mode = _choice(inputs, key="mode", kind=Mode, default=Mode.WAIT)
     default = ParentEnd.CANCEL if mode is Mode.WAIT else ParentEnd.ABANDON
     on_parent_end = _choice(inputs, key="on_parent_end", kind=ParentEnd, default=default)
-    return Wanted(name=name, input=inputs.get("input"), mode=mode, on_parent_end=on_parent_end)
+    return Wanted(name=name, input=inputs.get("input"), mode=mode, on_parent_end=on_parent_end, version=version)
 
 
 def next_of(child: Child | None, *, mode: Mode) -> Next:
@@ -131,6 +141,22 @@ def next_of(child: Child | None, *, mode: Mode) -> Next:
             return Next.GIVE
         case _:
             return Next.FAIL
+
+
+def is_retry_wanted(parent: RunState, *, is_ending: bool, has_ended: bool, has_letter: bool) -> bool:
+    """This will tell whether a step wants the retry of its run to stand for that run.
+
+    It does while it still waits (it has not ended), and when its failure can be brought back (it has a dead letter), as
+    long as its own run is at work or has failed. A run that is on its way to another end wants nothing more.
+
+    >>> is_retry_wanted(RunState.RUNNING, is_ending=False, has_ended=False, has_letter=False)
+    True
+    >>> is_retry_wanted(RunState.FAILED, is_ending=False, has_ended=True, has_letter=False)
+    False
+    """
+    if parent is RunState.RUNNING:
+        return not is_ending and (has_letter or not has_ended)
+    return parent is RunState.FAILED and has_letter
 
 
 def failure_of(*, workflow: str, run_id: str, state: RunState, error: JsonObject | None, payload: JsonValue) -> Failed:

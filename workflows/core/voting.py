@@ -4,7 +4,7 @@ Everybody who is asked has one right. A delegation moves all rights that its giv
 is ever used twice; one person counts once, however many rights came together.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -37,12 +37,20 @@ class Choice(StrEnum):
     COMPLETE = "complete"
 
 
+CHOICES: Mapping[RequestKind, Sequence[Choice]] = {
+    RequestKind.APPROVAL: (Choice.APPROVE, Choice.REJECT),
+    RequestKind.TASK: (Choice.COMPLETE,),
+}
+"""What can be answered to each kind of request."""
+
+
 class OnExpiry(StrEnum):
     """What a request comes to that nobody has answered in time."""
 
     REJECT = "reject"
     APPROVE = "approve"
     FAIL = "fail"
+    CONTINUE = "continue"
 
 
 class Vote(NamedTuple):
@@ -93,15 +101,53 @@ def is_over(rule: Rule, *, at: datetime) -> bool:
     return rule.expires_at is not None and at >= rule.expires_at
 
 
-def entitled(asked: Collection[str], *, delegations: Sequence[Delegation] = (), excluded: str = "") -> frozenset[str]:
-    """This will give who may answer: whoever holds a right after the delegations, in their order, but `excluded`.
+def entitled(
+    asked: Collection[str], *, delegations: Sequence[Delegation] = (), excluded: Collection[str] = ()
+) -> frozenset[str]:
+    """This will give who may answer: whoever holds a right after the delegations, in their order, but nobody excluded.
 
     >>> sorted(entitled(["ada", "bob"], delegations=[Delegation("ada", "eve")]))
     ['bob', 'eve']
     """
-    holders = {person: person for person in asked if person != excluded}
+    return frozenset(rights(asked, delegations=delegations, excluded=excluded).values())
+
+
+def rights(
+    asked: Collection[str], *, delegations: Sequence[Delegation] = (), excluded: Collection[str] = ()
+) -> Mapping[str, str]:
+    """This will give who holds the right of each person who is asked; what came to somebody excluded is gone.
+
+    >>> rights(["ada", "bob"], delegations=[Delegation("ada", "eve"), Delegation("eve", "bob")])
+    {'ada': 'bob', 'bob': 'bob'}
+    """
+    holders = {person: person for person in asked if person not in excluded}
     for giver, taker in delegations:
         for person, holder in holders.items():
             if holder == giver:
                 holders[person] = taker
-    return frozenset(holders.values()) - {excluded}
+    return {person: holder for person, holder in holders.items() if holder not in excluded}
+
+
+def delegation_hindrance(
+    wanted: Delegation, *, holders: Collection[str], voted: Collection[str], excluded: Collection[str], needed: int
+) -> str:
+    """This will say why somebody who is among the holders cannot delegate like that; empty: he can.
+
+    `voted` have answered; `needed` are the different people whose approval it takes.
+
+    >>> delegation_hindrance(Delegation("ada", "bob"), holders=["ada", "bob"], voted=[], excluded=[], needed=2)
+    'then 1 could answer, and it takes 2 different people'
+    """
+    giver, taker = wanted
+    if giver == taker:
+        return "nobody hands his say to himself"
+    if giver in voted:
+        return "who has answered has no say left to hand on"
+    if taker in voted:
+        return "that person has answered already, and nobody answers twice"
+    if taker in excluded:
+        return "who started the run may not decide, for others neither"
+    left = {*holders, *voted, taker} - {giver}
+    if taker in holders and len(left) < needed:
+        return f"then {len(left)} could answer, and it takes {needed} different people"
+    return ""

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from workflows.core import subworkflow
-from workflows.core.asking import APPROVAL_SCHEMA
+from workflows.core.asking import APPROVAL_SCHEMA, TASK_SCHEMA
 from workflows.core.correlation import MAX_KEY, MAX_TYPE
 from workflows.core.definition import JsonObject
 from workflows.core.templates import Context
@@ -94,5 +94,6 @@ WAITING_KINDS: Mapping[str, WaitingKind] = {
     ),
     subworkflow.USES: WaitingKind(schema=subworkflow.SCHEMA),
     "approval": WaitingKind(schema=APPROVAL_SCHEMA),
+    "task": WaitingKind(schema=TASK_SCHEMA),
 }
 """Every kind of step that waits outside, by its `uses`."""

@@ -35,12 +35,17 @@ WORDS: Mapping[WaitReason, Words] = {
     WaitReason.CHILD_START: Words("waits to start a run of {}", "{} takes a start again"),
     WaitReason.EVENT: Words("waits for the event {}", "an event of that type and key is published"),
     WaitReason.APPROVAL: Words("waits for the approval of {}", "enough of {} have decided"),
+    WaitReason.TASK: Words("waits for {} to do something", "one of {} says that it is done"),
     WaitReason.LIMIT: Words(
         "waits for a slot of the limit {}", "a slot of {} is free and nobody before it in line wants it"
     ),
     WaitReason.RATE: Words("is held back by the rate limit of the connection {}", "the rate of {} has room again"),
     WaitReason.BREAKER: Words(
         "is held back by the circuit breaker of the connection {}", "a probe of {} succeeds and the breaker closes"
+    ),
+    WaitReason.SETTLING: Words(
+        "waits until no earlier attempt of its call {} can be under way",
+        "the time of that attempt is over; then it is looked up whether it has happened, before anything is sent",
     ),
     WaitReason.PAUSED: Words("is paused: {}", "somebody resumes the {}"),
     WaitReason.CONCURRENCY: Words("waits for a slot of the key {}", "a run that holds a slot of {} ends"),

@@ -1,7 +1,7 @@
 """Empties the queue `dead` into the database: a message is confirmed only when its row is committed.
 
 It works beside the dispatcher, in a thread with connections of its own. Any number may run: the broker gives each
-message to one of them. Only RabbitMQ sets messages aside; on Valkey and Redis there is nothing to empty.
+message to one of them.
 """
 
 from collections.abc import Callable, Mapping
@@ -64,9 +64,6 @@ class DeadQueue:
 
 def watch(app: Celery, *, wait: Callable[[float], bool]) -> None:
     """This will empty the queue again and again until `wait` (seconds to wait at most) says that it is time to end."""
-    if settings.DEAD_QUEUE not in app.amqp.queues:
-        log.info("dead_queue_absent", because="this broker sets no message aside: what no worker can take is logged")
-        return
     queue = DeadQueue(app)
     try:
         while not wait(_LOOK_EVERY_S):

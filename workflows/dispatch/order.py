@@ -16,6 +16,7 @@ from workflows.store import Due
 
 _GROUPS = 64
 _ROUND = 64  # what becomes due in a more urgent lane waits for the end of the round
+_MOST_SPARE = 1_000
 
 
 class Round(NamedTuple):
@@ -31,11 +32,13 @@ class Order:
     def __init__(self) -> None:
         self._shares = Shares()
         self._before: dict[str, Place] = {}
+        self._spare: dict[str, int] = {}
 
     def take(self, rooms: Mapping[str, int]) -> Round:
         """This will take what goes next of lanes that have room for so many activations, the most urgent lane first."""
         asks = [
-            Ask(lane=lane, room=min(room, _ROUND), before=self._before.get(lane, START)) for lane, room in rooms.items()
+            Ask(lane, min(room, _ROUND), self._before.get(lane, START), self._spare.get(lane, 0))
+            for lane, room in rooms.items()
         ]
         if not asks:
             return Round((), has_more=False)
@@ -62,12 +65,15 @@ class Order:
         is_cut = answer.groups >= _GROUPS
         self._before[ask.lane] = _next_start(ask, answer) if is_cut else START
         is_full = len(answer.dues) >= ask.room
+        # What a frozen process holds is passed over, and must not hide what nobody holds.
+        self._spare[ask.lane] = min(2 * answer.locked, _MOST_SPARE)
+        is_hidden = ask.spare < answer.locked and ask.spare < _MOST_SPARE
         self._shares.note(
             ask.lane,
             taken=[(one.fairness_key, one.fairness_weight) for one in answer.dues if not one.is_gated],
-            is_drained=not (is_full or is_cut or ask.before != START),
+            is_drained=not (is_full or is_cut or is_hidden or ask.before != START),
         )
-        return is_full or is_cut
+        return is_full or is_cut or is_hidden
 
 
 def _next_start(ask: Ask, answer: Taken) -> Place:

@@ -11,8 +11,8 @@ import structlog
 from django.db import DatabaseError, connection
 from django.utils import timezone
 
-from workflows import operations, plans, store
-from workflows.dispatch import canvas, sweeps
+from workflows import operations, plans, statements, store
+from workflows.dispatch import canvas
 from workflows.dispatch.doorbell import Doorbell
 from workflows.dispatch.order import Order, Round
 from workflows.dispatch.publisher import Publisher
@@ -21,8 +21,7 @@ from workflows.store import Due
 
 log = structlog.get_logger(__name__)
 _UNSENT_AGAIN_S = 1.0
-_SWEEP_EVERY_S = 1.0
-_SWEEP_GATES_EVERY_S = 60.0
+_LOOK_EVERY_S = 1.0
 _AWAY_S = 0.5
 _BLOCKED_S = 0.02
 _GATHER_S = 0.004  # under load: what becomes due meanwhile shares messages
@@ -69,23 +68,19 @@ def _programs(version_ids: Collection[int]) -> Mapping[int, Program]:
 def run(*, publisher: Publisher, doorbell: Doorbell, is_stopping: Callable[[], bool]) -> None:
     """This will dispatch until told to stop. A lost database or broker is waited for, not died of."""
     order = Order()
-    swept_at = gates_swept_at = 0.0
     while not is_stopping():
         try:
             rooms = publisher.rooms()
             taken = dispatch_due(publisher, order=order, rooms=rooms)
             if len(taken.dues) > 1:
                 time.sleep(_GATHER_S)
-            if time.monotonic() - swept_at >= _SWEEP_EVERY_S:
-                sweeps.sweep(now=timezone.now())
-                swept_at = time.monotonic()
-            if time.monotonic() - gates_swept_at >= _SWEEP_GATES_EVERY_S:
-                sweeps.sweep_gates(now=timezone.now())
-                gates_swept_at = time.monotonic()
             if not taken.has_more:
                 publisher.look_ahead()
+                if statements.renew_plans():  # by a round that finds nothing, and not by one that somebody waits for
+                    taken = dispatch_due(publisher, order=order, rooms=publisher.rooms())
                 if not doorbell.is_ringing():
-                    doorbell.wait(_pause_s(is_blocked=len(rooms) < len(publisher.lanes)))
+                    is_blocked = len(rooms) < len(publisher.lanes)
+                    doorbell.wait(_pause_s(is_blocked=is_blocked, is_idle=not taken.dues))
         except DatabaseError:
             log.warning("database_away", exc_info=True)
             connection.close()
@@ -93,9 +88,11 @@ def run(*, publisher: Publisher, doorbell: Doorbell, is_stopping: Callable[[], b
             time.sleep(_AWAY_S)
 
 
-def _pause_s(*, is_blocked: bool) -> float:
-    """Until the next thing is due; a lane that is full is looked at again soon, whatever is due."""
+def _pause_s(*, is_blocked: bool, is_idle: bool) -> float:
+    """Until the next thing is due; a lane that is full is looked at again soon, and so is what others have locked."""
     if is_blocked:
         return _BLOCKED_S
     due_s = store.next_due_s()
-    return _SWEEP_EVERY_S if due_s is None else min(due_s, _SWEEP_EVERY_S)
+    if due_s is None:
+        return _LOOK_EVERY_S
+    return min(max(due_s, _BLOCKED_S if is_idle else 0.0), _LOOK_EVERY_S)

@@ -12,10 +12,10 @@ import structlog
 from django.conf import settings
 
 from integrations import operations as integrations
-from integrations.contract import CallContext
-from integrations.errors import CallFailed
+from integrations.contract import CallContext, CallOrigin
+from integrations.errors import CallFailed, Refused
 from integrations.errors import Postponed as CallPostponed
-from workflows import registry
+from workflows import cel_inputs, registry
 from workflows.core import switching
 from workflows.core.context import StepCancelled, StepContext
 from workflows.core.definition import RETURN, JsonObject, JsonValue
@@ -49,6 +49,7 @@ class Call:
     context: StepContext
     stay: Stay | None = None
     pulse: Pulse | None = None
+    origin: CallOrigin | None = None
 
     @property
     def arguments(self) -> Mapping[str, JsonValue]:
@@ -58,7 +59,9 @@ class Call:
 
     @property
     def outside_context(self) -> CallContext:
-        """This will say to an adapter whom it serves."""
+        """This will say to an adapter whom it serves. Raises Refused in a dry run: whatever led here must not."""
+        if self.context.is_dry_run:
+            raise Refused("a dry run calls nobody outside")
         return CallContext(
             idempotency_key=self.context.idempotency_key,
             timeout_s=self.context.timeout_s,
@@ -66,6 +69,8 @@ class Call:
             run_id=self.context.run_id,
             step=self.context.step,
             correlation_id=self.context.correlation_id,
+            origin=self.origin,
+            evaluate=cel_inputs.evaluate,
         )
 
 

@@ -1,11 +1,14 @@
-"""Places a cursor at what was claimed, and settles first what a lost attempt costs; it performs no step."""
+"""Places a cursor at what was claimed, and settles first what a lost attempt costs; it performs no step.
+
+It does so before anything else: a claim that is given back at once leaves no trace of the loss.
+"""
 
 from collections.abc import Sequence, Set
 from datetime import datetime
 
 from workflows import plans
 from workflows.core.waiting_kinds import WAITING_KINDS
-from workflows.execution import fanout, frontier, losses, overruns, pausing, settlement
+from workflows.execution import fanout, frontier, items, losses, overruns, pausing, settlement
 from workflows.execution.cursor import Cursor, open_cursor
 from workflows.execution.settlement import Ended
 from workflows.store import Claim
@@ -24,7 +27,9 @@ def admit(claim: Claim, *, owner: str, carries: Set[int], now: datetime) -> Sequ
     which = overruns.judge(cursor, now=now)
     if which is not None:
         return () if pausing.put_aside(cursor) else overruns.end(cursor, which=which, now=now)
-    if is_lost and not _holds_items(cursor):
+    if is_lost and _holds_items(cursor):
+        return (cursor,) if claim.notice or items.note_loss(cursor, now=now) else ()
+    if is_lost:
         loss = losses.loss_of(cursor)
         if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
             return settlement.settle([Ended(cursor, loss, now)])
@@ -34,5 +39,5 @@ def admit(claim: Claim, *, owner: str, carries: Set[int], now: datetime) -> Sequ
 
 
 def _holds_items(cursor: Cursor) -> bool:
-    """A puller loses items, and settles that itself; a `for_each` that was not open yet is lost as a step."""
+    """A puller loses items; a `for_each` that was not open yet is lost as a step."""
     return cursor.segment.is_map and (cursor.claim.slot > 0 or fanout.is_open(cursor))

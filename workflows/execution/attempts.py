@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 
+from integrations.contract import CallOrigin
 from workflows import heartbeats, incident_queries, registry, tracing
 from workflows.core.allowances import BEATING
 from workflows.core.definition import JsonValue
@@ -16,7 +17,7 @@ from workflows.core.outcome import Failed, Outcome, Skipped, Succeeded
 from workflows.core.states import FailureKind
 from workflows.core.storable import readable
 from workflows.core.waiting_kinds import WAITING_KINDS, Stay
-from workflows.execution import actions, async_actions, repeating
+from workflows.execution import actions, async_actions, dry_running, repeating
 from workflows.execution.actions import Call
 from workflows.execution.cursor import Cursor
 from workflows.execution.function_threads import FunctionThreads
@@ -45,7 +46,7 @@ async def await_step(cursor: Cursor, *, now: datetime, threads: FunctionThreads)
 
     What somebody edited, and rounds of a `repeat_until`, are read from the database in the loop's default executor.
     """
-    if cursor.claim.round or cursor.attempt > 1 or cursor.step.repeat_until is not None:
+    if cursor.claim.is_dry or cursor.claim.round or cursor.attempt > 1 or cursor.step.repeat_until is not None:
         prepared = await asyncio.to_thread(_prepared_step, cursor, now=now)
     else:
         prepared = _prepared_step(cursor, now=now)
@@ -54,7 +55,7 @@ async def await_step(cursor: Cursor, *, now: datetime, threads: FunctionThreads)
 
 async def await_item(cursor: Cursor, *, item: HeldItem, now: datetime, threads: FunctionThreads) -> Outcome:
     """This will do what `attempt_item` does, on an event loop; see `await_step`."""
-    if item.round or item.attempt > 1 or cursor.step.repeat_until is not None:
+    if cursor.claim.is_dry or item.round or item.attempt > 1 or cursor.step.repeat_until is not None:
         prepared = await asyncio.to_thread(_prepared_item, cursor, item=item, now=now)
     else:
         prepared = _prepared_item(cursor, item=item, now=now)
@@ -85,7 +86,7 @@ def _prepared_step(cursor: Cursor, *, now: datetime) -> Prepared | Outcome:
     call = _staying(
         cursor, call, index=None, round_=cursor.claim.round, begun_at=cursor.begun_at, values=cursor.context, now=now
     )
-    return Prepared(call, cursor.context, turn)
+    return _allowed(cursor, Prepared(call, cursor.context, turn), index=None, now=now)
 
 
 def _prepared_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Prepared | Outcome:
@@ -100,13 +101,29 @@ def _prepared_item(cursor: Cursor, *, item: HeldItem, now: datetime) -> Prepared
     call, turn = _call(cursor, inputs=inputs, index=seen["index"], attempt=item.attempt, now=now)
     values = {**cursor.context, **seen}
     call = _staying(cursor, call, index=item.index, round_=item.round, begun_at=item.started_at, values=values, now=now)
-    return Prepared(call, values, turn)
+    return _allowed(cursor, Prepared(call, values, turn), index=item.index, now=now)
+
+
+def _allowed(cursor: Cursor, prepared: Prepared, *, index: int | None, now: datetime) -> Prepared | Outcome:
+    """A step of a dry run is performed only where that has no effect outside, and has one round."""
+    if not cursor.claim.is_dry:
+        return prepared
+    answer = dry_running.answer(cursor, prepared.call, index=index, now=now)
+    return replace(prepared, round=None) if answer is None else answer
 
 
 def inputs_of(cursor: Cursor, *, item: HeldItem | None = None) -> JsonValue:
     """This will give what a step or item is called with. Raises ExpressionFailed."""
     index, round_ = (None, cursor.claim.round) if item is None else (item.index, item.round)
     return _inputs(cursor, given=_given(cursor, index=index, round_=round_), item=item)
+
+
+def key_of(cursor: Cursor, *, item: HeldItem | None) -> str:
+    """This will give the idempotency key of the step, or of the item, that the cursor stands at."""
+    index = None if item is None else _item_of(cursor, item=item)["index"]
+    turn = repeating.next_round(cursor, index=index)
+    number = None if turn is None else turn.number
+    return cursor.step_context(now=cursor.step_started_at, index=index, round_number=number).idempotency_key
 
 
 def _given(cursor: Cursor, *, index: int | None, round_: int) -> Given | None:
@@ -142,7 +159,13 @@ def _call(
         cursor.step_context(now=now, index=index, attempt=attempt, round_number=number),
         asks=lambda: keeper.should_stop(claim),
     )
-    call = Call(uses=step.uses, inputs=_mapping(inputs), connection=step.connection, context=context)
+    call = Call(
+        uses=step.uses,
+        inputs=_mapping(inputs),
+        connection=step.connection,
+        context=context,
+        origin=CallOrigin(workflow=claim.workflow_name, index=index, round=number),
+    )
     return _beating(cursor, call, index=index) if step.uses == BEATING else call, turn
 
 
@@ -219,6 +242,8 @@ async def _await(cursor: Cursor, prepared: Prepared, *, threads: FunctionThreads
 def _judged(cursor: Cursor, outcome: Outcome, *, prepared: Prepared) -> Outcome:
     if isinstance(outcome, Succeeded) and outcome.growth is not None and not cursor.may_grow:
         return _misplaced(prepared)
+    if cursor.claim.is_dry and isinstance(outcome, Failed):
+        return replace(outcome, is_repeatable=False)  # it computes the same again
     if prepared.round is None:
         return outcome
     try:

@@ -143,7 +143,7 @@ class Carriers:
             return False
         if pausing.may_be_paused(cursor) and await asyncio.to_thread(pausing.put_aside, cursor):
             return False
-        if cursor.segment.limits:
+        if cursor.takes_limits:
             return await self._limited(carried)
         going, since = await self._go_on(carried)
         return self._carry_on(carried, going=going, since=since)

@@ -104,17 +104,11 @@ def _leave(
 
 
 def _leaving(cursor: Cursor, *, state: RunState, error: JsonObject | None, is_undoing: bool) -> Leaving:
-    claim = cursor.claim
-    return Leaving(
-        run_id=claim.run_id,
+    return closing.leaving_as(
+        cursor.claim,
+        run_id=cursor.claim.run_id,
         program=cursor.program,
-        correlation_id=claim.correlation_id,
-        round=claim.round,
-        priority=claim.priority,
-        fairness_key=claim.fairness_key,
-        fairness_weight=claim.fairness_weight,
         ending=state,
         error=error,
         is_undoing=is_undoing,
-        is_awaited=claim.is_awaited,
     )

@@ -80,6 +80,11 @@ class Cursor:
         return self.program.plan.phase_of(self.claim.segment)
 
     @property
+    def takes_limits(self) -> bool:
+        """This will tell whether its step needs slots: a dry run uses up nothing."""
+        return bool(self.segment.limits) and not self.claim.is_dry
+
+    @property
     def may_grow(self) -> bool:
         """This will tell whether its step may return further steps."""
         return self.phase is Phase.MAIN and not self.segment.is_map and self.step.repeat_until is None
@@ -137,6 +142,7 @@ class Cursor:
             step=self.step.id,
             correlation_id=self.claim.correlation_id,
             timeout_s=max(timeout_s, 0.001),
+            is_dry_run=self.claim.is_dry,
         )
 
     def remember(self, *, step: str, state: StepState, output: JsonValue) -> None:

@@ -26,9 +26,14 @@ class Death:
 
 
 def bury(cursor: Cursor, deaths: Sequence[Death]) -> None:
-    """This will store the last attempts and the dead letters of a step or items, inside the open transaction."""
+    """This will store the last attempts and the dead letters of a step or items, inside the open transaction.
+
+    A dry run leaves no dead letter: nobody has to do anything about it.
+    """
     note(cursor, deaths)
     claim = cursor.claim
+    if claim.is_dry:
+        return
     burials.bury(
         [
             Burial(
@@ -74,6 +79,8 @@ def note(cursor: Cursor, deaths: Sequence[Death]) -> None:
 def bury_run(cursor: Cursor, *, error: Mapping[str, JsonValue], at: datetime) -> None:
     """This will store the dead letter of a run that failed though none of its steps did."""
     claim = cursor.claim
+    if claim.is_dry:
+        return
     cause = Cause(workflow_name=claim.workflow_name, step="", kind=str(error["kind"]), message=str(error["message"]))
     burials.bury(
         [

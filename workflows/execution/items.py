@@ -101,28 +101,30 @@ def _take_waiting(cursor: Cursor, *, limit: int) -> Sequence[HeldItem]:
 
 
 def inherited(cursor: Cursor) -> Sequence[HeldItem]:
-    """This will give the items that this activation held when it was last given back or lost.
-
-    A loss costs the first of them an attempt: it was under way. The others had not begun, or were quick ones that
-    share commits and may be repeated.
-    """
+    """This will give the items that this activation held when it was last given back or lost."""
     claim = cursor.claim
     if claim.epoch == 1:
         return ()
-    held = store.held_items(
+    return store.held_items(
         run_id=claim.run_id,
         step=cursor.step.id,
         first=claim.range_start,
         until=claim.range_end,
         slot=claim.slot,
     )
-    if not claim.was_lost or not held or cursor.step.uses in WAITING_KINDS:
-        return held
-    lost, *others = held
-    now = timezone.now()
-    loss = losses.loss_of(cursor, item=lost)
-    commit(cursor, results=[ended(cursor, item=lost, outcome=loss, started_at=now, ended_at=now)])
-    return others
+
+
+def note_loss(cursor: Cursor, *, now: datetime) -> bool:
+    """This will record the lost attempt of the first item that a lost puller held: it was under way.
+
+    The others had not begun, or were quick ones that share commits and may be repeated. False: the lease has been lost
+    again, and nothing was done.
+    """
+    held = inherited(cursor)
+    if not held:
+        return True
+    loss = losses.loss_of(cursor, item=held[0])
+    return commit(cursor, results=[ended(cursor, item=held[0], outcome=loss, started_at=now, ended_at=now)])
 
 
 def first_limit(cursor: Cursor) -> int:

@@ -8,10 +8,9 @@ from collections.abc import Sequence
 
 import structlog
 from django.conf import settings
-from django.db import transaction
 from django.utils import timezone
 
-from workflows import limit_store, plans, statements, store
+from workflows import limit_store, plans, store
 from workflows.core.outcome import Postponed
 from workflows.core.states import WaitReason
 from workflows.execution.cursor import Cursor, open_cursor
@@ -22,14 +21,11 @@ LOOK_AGAIN_S = 60.0
 _TRIES = 20
 
 
-def enter(cursor: Cursor, *, called: str = "") -> Postponed | None:
-    """This will take the slots the cursor's step needs; when there is no room, its place in line instead.
-
-    `called` is the limit whose line it has just been called out of.
-    """
+def enter(cursor: Cursor) -> Postponed | None:
+    """This will take the slots the cursor's step needs; when there is no room, its place in line instead."""
     if cursor.has_slots:
         return None
-    missing = limit_store.take_slots(hold=cursor.hold, limits=cursor.segment.limits, called=called)
+    missing = limit_store.take_slots(hold=cursor.hold, limits=cursor.segment.limits)
     if missing:
         return Postponed(reason=WaitReason.LIMIT, object=missing[0], delay_s=LOOK_AGAIN_S)
     cursor.has_slots = True
@@ -51,20 +47,15 @@ def hand_on(cursor: Cursor, *, may_take: bool) -> Sequence[Cursor]:
 
 def _hand_on(cursor: Cursor, *, may_take: bool) -> tuple[Sequence[Cursor], bool]:
     """One try; it is not settled when the first in line could not go on, because another limit has no room."""
-    with transaction.atomic():
-        woken = limit_store.wake_line(limits=cursor.segment.limits, most=1)
-        own = next((one for one in woken if may_take and one.lane == cursor.segment.lane), None)
-        if len(woken) > (own is not None):
-            statements.run("notify", {})
-        if own is None:
-            return (), True
-        claims = store.claim(refs=[own.ref], owner=cursor.owner, lease_s=settings.LEASE_S)
-        taken = [
-            open_cursor(claim, program=plans.program_of(claim.version_id), now=timezone.now(), owner=cursor.owner)
-            for claim in claims
-        ]
-        pauses = [pause for one in taken if (pause := enter(one, called=own.limit)) is not None]
-        if pauses:
-            store.postpone(holds=[one.postponed(pause) for one, pause in zip(taken, pauses, strict=True)])
-            return (), False
-    return taken, True
+    lane = cursor.segment.lane if may_take else ""
+    called = limit_store.hand_on(limits=cursor.segment.limits, lane=lane, owner=cursor.owner, lease_s=settings.LEASE_S)
+    if called is None:
+        return (), True
+    program = plans.program_of(called.claim.version_id)
+    taken = open_cursor(called.claim, program=program, now=timezone.now(), owner=cursor.owner)
+    taken.has_slots = taken.segment.limits == (called.limit,)
+    pause = enter(taken)
+    if pause is None:
+        return (taken,), True
+    store.postpone(holds=[taken.postponed(pause)])
+    return (), False

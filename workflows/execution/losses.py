@@ -48,7 +48,7 @@ def note_loss(cursor: Cursor, *, now: datetime) -> bool:
 def loss_of(cursor: Cursor, *, item: HeldItem | None = None) -> Failed:
     """This will say what is known of the lost attempt, and whether it may be repeated at all."""
     uses, inputs = cursor.step.uses, inputs_of_lost(cursor, item=item)
-    repeatable = plans.is_inside(uses) or _is_repeatable(uses, inputs=inputs or cursor.step.inputs)
+    repeatable = plans.is_inside(uses) or _may_follow(cursor, inputs=inputs or cursor.step.inputs, item=item)
     return Failed(kind=FailureKind.LOST, message=LOST.message, is_repeatable=repeatable, payload=inputs)
 
 
@@ -61,9 +61,10 @@ def inputs_of_lost(cursor: Cursor, *, item: HeldItem | None = None) -> JsonObjec
     return inputs if isinstance(inputs, Mapping) else None
 
 
-def _is_repeatable(uses: str, *, inputs: JsonObject) -> bool:
+def _may_follow(cursor: Cursor, *, inputs: JsonObject, item: HeldItem | None) -> bool:
     """An adapter that is not installed any more cannot tell: then nobody should try."""
+    key = attempts.key_of(cursor, item=item)
     try:
-        return integrations.is_repeatable(uses=uses, inputs=inputs)
+        return integrations.may_follow_loss(uses=cursor.step.uses, inputs=inputs, run_id=cursor.claim.run_id, key=key)
     except UnknownAdapter:
         return False

@@ -59,14 +59,14 @@ def _round(shift: _Shift) -> None:
     """Take every cursor one step further."""
     cursors, shift.waiting = shift.waiting, []
     for position, cursor in enumerate(cursors):
-        if shift.turn.is_over():
+        if shift.turn.is_over(has_slot=cursor.has_slots):
             _commit(shift)
             _give_back([*shift.waiting, *cursors[position:]], turn=shift.turn)
             shift.waiting = []
             return
         if pausing.put_aside(cursor):
             continue
-        if cursor.segment.limits:
+        if cursor.takes_limits:
             _limited(shift, cursor)
         elif cursor.segment.is_map:
             _commit(shift)
@@ -88,7 +88,7 @@ def _limited(shift: _Shift, cursor: Cursor) -> None:
         _step(shift, cursor)
     _commit(shift)
     began = time.monotonic()
-    _go_on(shift, line.hand_on(cursor, may_take=not shift.turn.is_over()), since=began)
+    _go_on(shift, line.hand_on(cursor, may_take=not shift.turn.is_over(has_slot=True)), since=began)
 
 
 def _pull(shift: _Shift, cursor: Cursor) -> None:

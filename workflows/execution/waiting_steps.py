@@ -11,6 +11,7 @@ from workflows.operations import asking, children, event_waits
 Look = Callable[[Stay], JsonObject | Failed | Parked]
 LOOKS: Mapping[str, Look] = {
     "approval": asking.ask_for_approval,
+    "task": asking.ask_for_work,
     "wait": event_waits.wait,
     subworkflow.USES: children.look,
 }

@@ -20,12 +20,13 @@ from workflows.core.flow_control import GateKind
 from workflows.core.problems import Problem
 from workflows.core.states import RunState, WaitReason
 from workflows.errors import InputInvalid, StartKeyReused, StartRateLimited
-from workflows.flow import FlowProgram, Gates, KeyFailed, context_of
+from workflows.flow import NO_GATES, Gates, KeyFailed, context_of
 from workflows.gate_models import JoinedStart
 from workflows.operations import gathering, slots, start_keys
 from workflows.operations.passing import Entrant, SingletonTaken, go_on
 from workflows.operations.patience import between_steps
 from workflows.plans import Program
+from workflows.release_store import CurrentRelease
 from workflows.store import EntryRow, RunRow
 
 log = structlog.get_logger(__name__)
@@ -49,10 +50,12 @@ class _Arrival:
     row: RunRow
     entries: Sequence[EntryRow]
     gates: Gates
+    program: Program
+    rank: int
 
 
-class _VersionIsOld(Exception):
-    """A newer version was published, or the workflow disabled, since the caller looked; nothing has begun."""
+class _ReleaseIsOld(Exception):
+    """Another release came into use, or the workflow was disabled, since the caller looked; nothing has begun."""
 
 
 class _KeyInUse(Exception):
@@ -72,8 +75,9 @@ def are_known(keys: Collection[str | None]) -> bool:
 
 
 def admit(
-    program: Program,
+    release: CurrentRelease,
     *,
+    programs: Sequence[Program],
     rows: Sequence[RunRow],
     entries: Sequence[EntryRow],
     actor: Actor,
@@ -82,23 +86,22 @@ def admit(
 ) -> Sequence[Admitted] | None:
     """This will let starts in, have them wait, or have them join a run: all of them or none, in their order.
 
-    None: the version is not the newest that may be started, and nothing has begun. Raises InputInvalid when a key
-    cannot be computed, StartRateLimited, ConcurrencyReached, StartKeyReused, and OperationalError when another
-    transaction uses a key for longer than `key_wait_ms`.
+    `programs` are the versions they got. None: the release is not in use any more, and nothing has begun. Raises
+    InputInvalid when a key cannot be computed, StartRateLimited, ConcurrencyReached, StartKeyReused, and
+    OperationalError when another transaction uses a key for longer than `key_wait_ms`.
     """
-    assert program.flow is not None, "without flow control there is nothing to ask"
     entries_of: dict[str, list[EntryRow]] = defaultdict(list)
     for entry in entries:
         entries_of[entry["run_id"]].append(entry)
     arrivals = [
-        _Arrival(row, entries_of[row["id"]], gates)
-        for row, gates in zip(rows, _all_gates(program, program.flow, rows=rows), strict=True)
+        _Arrival(row, entries_of[row["id"]], gates, program, release.rank_of(program.version_id))
+        for row, program, gates in zip(rows, programs, _all_gates(programs, rows=rows), strict=True)
     ]
     try:
         answers = between_steps(
-            lambda: _admit_all(program, arrivals=arrivals, actor=actor, now=now, key_wait_ms=key_wait_ms)
+            lambda: _admit_all(release, arrivals=arrivals, actor=actor, now=now, key_wait_ms=key_wait_ms)
         )
-    except _VersionIsOld:
+    except _ReleaseIsOld:
         return None
     except _KeyInUse as in_use:
         raise in_use.error from in_use.error.__cause__
@@ -110,16 +113,18 @@ def admit(
     return admitted
 
 
-def _all_gates(program: Program, flow: FlowProgram, *, rows: Sequence[RunRow]) -> Sequence[Gates]:
+def _all_gates(programs: Sequence[Program], *, rows: Sequence[RunRow]) -> Sequence[Gates]:
     found: list[Gates] = []
     problems: list[Problem] = []
-    gathers = flow.control.batch is not None or flow.control.debounce is not None
-    for row in rows:
-        if gathers and row["start_at"] is not None:
+    for program, row in zip(programs, rows, strict=True):
+        if program.flow is None:
+            found.append(NO_GATES)
+            continue
+        if program.flow.control.gathers and row["start_at"] is not None:
             hint = "start it when the time has come, or without batch and debounce"
             problems.append(Problem("start_at", "starts that are gathered into one run cannot be delayed", hint))
         try:
-            found.append(flow.gates(context_of(run=_run_fields(program, row), value=row["input"])))
+            found.append(program.flow.gates(context_of(run=_run_fields(program, row), value=row["input"])))
         except KeyFailed as failed:
             problems.extend(failed.problems)
     if problems:
@@ -138,15 +143,15 @@ def _run_fields(program: Program, row: RunRow) -> Mapping[str, object]:
 
 
 def _admit_all(
-    program: Program, *, arrivals: Sequence[_Arrival], actor: Actor, now: datetime, key_wait_ms: int | None
+    release: CurrentRelease, *, arrivals: Sequence[_Arrival], actor: Actor, now: datetime, key_wait_ms: int | None
 ) -> Sequence[Admitted | StartRateLimited]:
     _lock_keys({arrival.row["start_key"] for arrival in arrivals}, wait_ms=key_wait_ms)
     if len(arrivals) == 1:
-        return [_admit(program, arrivals[0], actor=actor, now=now)]
-    _hold_all(program, arrivals=arrivals)
+        return [_admit(release, arrivals[0], actor=actor, now=now)]
+    _hold_all(arrivals)
     answers: list[Admitted] = []
     for arrival in arrivals:
-        answer = _admit(program, arrival, actor=actor, now=now)
+        answer = _admit(release, arrival, actor=actor, now=now)
         if isinstance(answer, StartRateLimited):
             raise answer
         answers.append(answer)
@@ -162,19 +167,20 @@ def _lock_keys(keys: Collection[str | None], *, wait_ms: int | None) -> None:
         raise _KeyInUse(error) from error
 
 
-def _hold_all(program: Program, *, arrivals: Sequence[_Arrival]) -> None:
+def _hold_all(arrivals: Sequence[_Arrival]) -> None:
     """Several starts lock all gates they may need before the first one passes any, in the one order there is."""
-    keys = {key.id: key for arrival in arrivals for key in arrival.gates.every}
-    gate_store.hold_gates(list(keys.values()), workflow=program.workflow_name, version=program.number)
+    by_rank = sorted(arrivals, key=lambda arrival: arrival.rank)
+    asked = {key.id: (key, arrival.rank) for arrival in by_rank for key in arrival.gates.every}
+    gate_store.hold_gates(list(asked.values()), workflow=arrivals[0].program.workflow_name)
 
 
-def _admit(program: Program, arrival: _Arrival, *, actor: Actor, now: datetime) -> Admitted | StartRateLimited:
+def _admit(release: CurrentRelease, arrival: _Arrival, *, actor: Actor, now: datetime) -> Admitted | StartRateLimited:
     earlier = _find_earlier(arrival.row)
     if earlier is not None:
         return earlier
     try:
         with transaction.atomic():
-            return _rate_limited(program, arrival) or _enter(program, arrival, actor=actor, now=now)
+            return _rate_limited(arrival) or _enter(release, arrival, actor=actor, now=now)
     except SingletonTaken as taken:
         if arrival.row["start_key"] is not None:
             gathering.note_join(
@@ -183,19 +189,22 @@ def _admit(program: Program, arrival: _Arrival, *, actor: Actor, now: datetime) 
         return Admitted(run_id=taken.run_id, is_new=False, joined=GateKind.SINGLETON.word)
 
 
-def _enter(program: Program, arrival: _Arrival, *, actor: Actor, now: datetime) -> Admitted:
+def _enter(release: CurrentRelease, arrival: _Arrival, *, actor: Actor, now: datetime) -> Admitted:
     entrant = Entrant(
         run_id=UUID(arrival.row["id"]),
-        program=program,
+        program=arrival.program,
         gates=arrival.gates,
         correlation_id=arrival.row["correlation_id"],
         has_caller=True,
         is_held=False,
+        rank=arrival.rank,
     )
     if gathering.gathering_gate(arrival.gates) is not None:
-        return _gather(entrant, arrival=arrival, actor=actor, now=now)
-    _begin(arrival)
+        return _gather(release, entrant, arrival=arrival, actor=actor, now=now)
+    _begin(release, arrival.row, entries=arrival.entries)
     start_at = arrival.row["start_at"]
+    if arrival.program.flow is None:
+        return Admitted(run_id=entrant.run_id, is_new=True)
     if start_at is not None:
         due_at = datetime.fromisoformat(start_at)
         slots.hold_back(entrant.run_id, reason=WaitReason.DELAYED_ENTRY, about="", due_at=due_at)
@@ -220,10 +229,9 @@ def _find_earlier(row: RunRow) -> Admitted | None:
     return None
 
 
-def _rate_limited(program: Program, arrival: _Arrival) -> StartRateLimited | None:
-    key = arrival.gates.rate_limit
-    assert program.flow is not None, "it has gates"
-    rule = program.flow.control.rate_limit
+def _rate_limited(arrival: _Arrival) -> StartRateLimited | None:
+    key, program = arrival.gates.rate_limit, arrival.program
+    rule = None if program.flow is None else program.flow.control.rate_limit
     if key is None or rule is None:
         return None
     turn = gate_store.take_turn(key, workflow=program.workflow_name, rate=rule.rate, may_refuse=True)
@@ -233,7 +241,7 @@ def _rate_limited(program: Program, arrival: _Arrival) -> StartRateLimited | Non
     return StartRateLimited(workflow=program.workflow_name, key=key.key, again_in_s=turn.wait_s)
 
 
-def _gather(entrant: Entrant, *, arrival: _Arrival, actor: Actor, now: datetime) -> Admitted:
+def _gather(release: CurrentRelease, entrant: Entrant, *, arrival: _Arrival, actor: Actor, now: datetime) -> Admitted:
     key = gathering.gathering_gate(arrival.gates)
     assert key is not None, "there is a gate to gather at"
     row, value = arrival.row, arrival.row["input"]
@@ -243,15 +251,15 @@ def _gather(entrant: Entrant, *, arrival: _Arrival, actor: Actor, now: datetime)
         gathering.join(run, gate=gate, program=entrant.program, key=key, row=row, value=value, actor=actor, now=now)
         return Admitted(run_id=run.id, is_new=False, joined=key.kind.word)
     items: JsonValue = {"items": []}
-    _begin(_Arrival(row if arrival.gates.batch is None else {**row, "input": items}, arrival.entries, arrival.gates))
+    _begin(release, row if arrival.gates.batch is None else {**row, "input": items}, entries=arrival.entries)
     state = gathering.open_run(entrant, key=key, row=row, value=value, now=now)
     return Admitted(run_id=entrant.run_id, is_new=True, state=state)
 
 
-def _begin(arrival: _Arrival) -> None:
+def _begin(release: CurrentRelease, row: RunRow, *, entries: Sequence[EntryRow]) -> None:
     """Store the run. Its key is free here, unless a workflow without flow control takes it at this moment."""
-    begun = store.start_runs(version_id=arrival.row["version_id"], runs=[arrival.row], entries=arrival.entries)
+    begun = store.start_runs(release_id=release.id, runs=[row], entries=entries)
     if begun is None:
-        raise _VersionIsOld
+        raise _ReleaseIsOld
     if not begun:
-        raise StartKeyReused(str(arrival.row["start_key"]))
+        raise StartKeyReused(str(row["start_key"]))

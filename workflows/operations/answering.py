@@ -4,6 +4,7 @@ The row of the request is locked first, so that answers, the expiry and a cancel
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,16 +12,17 @@ import orjson
 from django.db import transaction
 
 from audit import operations as audit
-from audit.events import Actor, EventKind
+from audit.events import Actor
 from workflows import human_queries
 from workflows.core.definition import JsonObject
 from workflows.core.problems import Problem
 from workflows.core.storable import readable
-from workflows.core.voting import Choice, RequestState, decide, is_over
-from workflows.errors import AlreadyAnswered, AnswerInvalid, NotAsked, RequestClosed, UnknownRequest
+from workflows.core.voting import CHOICES, Choice, RequestKind, RequestState, decide
+from workflows.human_errors import AlreadyAnswered, AnswerInvalid
 from workflows.human_models import HumanAnswer, HumanRequest
-from workflows.human_queries import Person
+from workflows.human_rights import Person
 from workflows.operations import requests, waking
+from workflows.operations.request_events import Happened, event_of
 from workflows.schema import Schema
 
 _LONGEST_COMMENT = 4_000
@@ -43,19 +45,19 @@ def answer(*, request_id: int, person: Person, given: Answer, actor: Actor, now:
     AnswerInvalid.
     """
     with transaction.atomic():
-        row = _locked(request_id)
+        row = requests.lock(request_id)
         own = HumanAnswer.objects.filter(request=row, person=person.id).first()
         if own is not None and own.choice == given.choice:
             return row, False
-        terms = human_queries.asking_of(row)
-        rule = terms.rule(begun_at=row.opened_at)
-        if row.state != RequestState.OPEN or is_over(rule, at=now):
-            raise RequestClosed(request_id=row.id, state=row.state, expires_at=row.expires_at)
+        requests.require_open(row, now=now)
         if own is not None:
             raise AlreadyAnswered(request_id=row.id, name=own.name, choice=own.choice)
-        _check_person(row, person=person)
-        _write(row, person=person, given=given, form=_checked_form(row, given=given), actor=actor, now=now)
+        held = requests.require_right(row, person=person)
+        requests.require_claim(row, person=person)
+        form = _checked_form(row, given=given)
+        _write(row, person=person, given=given, form=form, behalf=held, actor=actor, now=now)
         answers = human_queries.answers_of(row)
+        rule = human_queries.asking_of(row).rule(begun_at=row.opened_at)
         state = decide(rule, votes=human_queries.votes_of(answers), now=now)
         if state is not RequestState.OPEN:
             requests.close(row, state=state, actor=actor, at=now, by=[one.name for one in answers])
@@ -63,24 +65,13 @@ def answer(*, request_id: int, person: Person, given: Answer, actor: Actor, now:
     return row, True
 
 
-def _locked(request_id: int) -> HumanRequest:
-    row = HumanRequest.objects.select_for_update().filter(id=request_id).first()
-    if row is None:
-        raise UnknownRequest(request_id)
-    return row
-
-
-def _check_person(row: HumanRequest, *, person: Person) -> None:
-    if person.id == row.excluded:
-        raise NotAsked(request_id=row.id, name=person.name, why="who started the run may not decide")
-    if not human_queries.may_answer(row, person=person):
-        raise NotAsked(request_id=row.id, name=person.name, why=f"asked are {human_queries.people_text(row)}")
-
-
 def _checked_form(row: HumanRequest, *, given: Answer) -> JsonObject | None:
     """A form goes with an approval; who rejects says why in the comment."""
     if len(given.comment) > _LONGEST_COMMENT:
         raise AnswerInvalid([Problem("$.comment", f"is longer than {_LONGEST_COMMENT} characters")])
+    choices = CHOICES[RequestKind(row.kind)]
+    if given.choice not in choices:
+        raise AnswerInvalid([Problem("$.choice", f"must be {' or '.join(choices)}: this is {row.kind} {row.id}")])
     if given.choice is Choice.REJECT:
         return None
     if row.form is None:
@@ -95,8 +86,16 @@ def _checked_form(row: HumanRequest, *, given: Answer) -> JsonObject | None:
 
 
 def _write(
-    row: HumanRequest, *, person: Person, given: Answer, form: JsonObject | None, actor: Actor, now: datetime
+    row: HumanRequest,
+    *,
+    person: Person,
+    given: Answer,
+    form: JsonObject | None,
+    behalf: Sequence[str],
+    actor: Actor,
+    now: datetime,
 ) -> None:
+    others = [name for name in behalf if name != person.name]
     HumanAnswer.objects.create(
         request=row,
         run_id=row.run_id,
@@ -104,6 +103,7 @@ def _write(
         name=person.name,
         choice=given.choice,
         comment=readable(given.comment.strip()),
+        behalf=others,
         form=form,
         digest=row.digest,
         actor=str(actor),
@@ -117,6 +117,8 @@ def _write(
         "via": given.via,
         "comment": readable(given.comment.strip()),
     }
+    if others:
+        told["behalf"] = others
     if form is not None:
         told["form_digest"] = hashlib.sha256(orjson.dumps(form, option=orjson.OPT_SORT_KEYS)).hexdigest()
-    audit.record(requests.event_of(row, kind=EventKind.APPROVAL_ANSWERED, actor=actor, at=now, **told))
+    audit.record(event_of(row, happened=Happened.ANSWERED, actor=actor, at=now, **told))

@@ -5,33 +5,45 @@ then activations. See docs/adr/0026-people-are-asked-by-rows.md.
 """
 
 import hashlib
+from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 
 import orjson
 from django.db import IntegrityError, transaction
 
 from audit import operations as audit
-from audit.events import Actor, ActorKind, EventKind
-from workflows import child_queries, human_queries
-from workflows.core.asking import APPROVAL_SCHEMA, Asking, AskingInvalid, Escalation, read_asking
+from integrations.notifications import channels
+from workflows import human_queries, human_rights
+from workflows.core.asking import SCHEMAS, Asking, AskingInvalid, Escalation, read_asking
 from workflows.core.definition import JsonObject
 from workflows.core.outcome import Failed, Parked
 from workflows.core.states import FailureKind, WaitReason
+from workflows.core.telling import Occasion
 from workflows.core.voting import RequestKind, RequestState, decide
 from workflows.core.waiting_kinds import Stay
 from workflows.human_models import HumanRequest
-from workflows.models import Run
-from workflows.operations import requests
+from workflows.operations import requests, telling
+from workflows.operations.request_events import ENGINE, Happened, event_of
 from workflows.operations.subjects import Closing
 from workflows.schema import Schema, schema_problems
+from workflows.starters import starters_of
 
-ENGINE = Actor(kind=ActorKind.ENGINE)
+_REASONS: Mapping[RequestKind, WaitReason] = {
+    RequestKind.APPROVAL: WaitReason.APPROVAL,
+    RequestKind.TASK: WaitReason.TASK,
+}
 _SEEN = ("show", "form", "title", "description")
 
 
 def ask_for_approval(stay: Stay) -> JsonObject | Failed | Parked:
     """This will give the decision about an approval, or park until somebody answers or its time has come."""
     return _look(stay, kind=RequestKind.APPROVAL)
+
+
+def ask_for_work(stay: Stay) -> JsonObject | Failed | Parked:
+    """This will give what somebody has done, or park until somebody says so or its time has come."""
+    return _look(stay, kind=RequestKind.TASK)
 
 
 def withdraw(closing: Closing) -> None:
@@ -57,7 +69,7 @@ def _look(stay: Stay, *, kind: RequestKind) -> JsonObject | Failed | Parked:
     if row.state != RequestState.OPEN:
         return requests.result_of(row)
     until = human_queries.asking_of(row).next_instant(begun_at=stay.begun_at, now=stay.now)
-    return Parked(reason=WaitReason.APPROVAL, object=human_queries.people_text(row), until=until)
+    return Parked(reason=_REASONS[kind], object=human_queries.people_text(row), until=until)
 
 
 def _find(stay: Stay) -> HumanRequest | None:
@@ -84,9 +96,10 @@ def _open(stay: Stay, *, kind: RequestKind) -> HumanRequest:
         terms={key: value for key, value in stay.inputs.items() if key not in _SEEN},
         users=asking.users,
         groups=asking.groups,
-        excluded="" if asking.allows_self else _starter(stay),
+        starters=[] if asking.allows_self else starters_of(stay.run_id),
         opened_at=stay.begun_at,
         expires_at=asking.expires_at(begun_at=stay.begun_at),
+        due_at=asking.due_at(begun_at=stay.begun_at),
     )
     try:
         with transaction.atomic():
@@ -96,7 +109,8 @@ def _open(stay: Stay, *, kind: RequestKind) -> HumanRequest:
         assert found is not None, "it exists: that is what was refused"
         return found
     told = {"people": human_queries.people_text(row), "approvers": asking.approvers, "title": row.title}
-    audit.record(requests.event_of(row, kind=EventKind.APPROVAL_REQUESTED, actor=ENGINE, at=stay.now, **told))
+    audit.record(event_of(row, happened=Happened.REQUESTED, actor=ENGINE, at=stay.now, **told))
+    telling.tell(row, occasion=Occasion.OPENED, now=stay.now)
     return row
 
 
@@ -115,6 +129,14 @@ def _checked(stay: Stay, *, kind: RequestKind) -> Asking:
     )
     if unknown:
         raise AskingInvalid(f"nobody can be asked who is not there: there is no {', no '.join(unknown)}"[:1000])
+    unreachable = [
+        problem
+        for one in asking.notices
+        if one.recipient is not None
+        and (problem := channels.problem_with(channel=one.channel, recipient=one.recipient)) is not None
+    ]
+    if unreachable:
+        raise AskingInvalid(f"`notify`: {'; '.join(unreachable)}"[:1000])
     if not asking.users and not asking.groups:
         raise AskingInvalid("nobody is asked: `users` and `groups` are empty")
     return asking
@@ -125,7 +147,8 @@ def _let_pass(row: HumanRequest, *, stay: Stay) -> None:
     asking = human_queries.asking_of(row)
     if row.opened_at != stay.begun_at:
         row.opened_at, row.expires_at = stay.begun_at, asking.expires_at(begun_at=stay.begun_at)
-        row.save(update_fields=["opened_at", "expires_at"])
+        row.due_at = asking.due_at(begun_at=stay.begun_at)
+        row.save(update_fields=["opened_at", "expires_at", "due_at"])
     votes = human_queries.votes_of(human_queries.answers_of(row))
     state = decide(asking.rule(begun_at=stay.begun_at), votes=votes, now=stay.now)
     if state is not RequestState.OPEN:
@@ -134,24 +157,39 @@ def _let_pass(row: HumanRequest, *, stay: Stay) -> None:
     due = asking.due_escalations(begun_at=stay.begun_at, now=stay.now)
     for one in asking.escalations[row.escalated : due]:
         _escalate(row, to=one, stay=stay)
+    _mark_overdue(row, now=stay.now)
+    _remind(row, due=asking.due_reminders(begun_at=stay.begun_at, now=stay.now), now=stay.now)
+
+
+def _mark_overdue(row: HumanRequest, *, now: datetime) -> None:
+    if row.due_at is not None and row.overdue_at is None and now >= row.due_at:
+        row.overdue_at = now
+        row.save(update_fields=["overdue_at"])
+        told = {"due_at": row.due_at.isoformat(), "claimed_by": row.claimed_name}
+        audit.record(event_of(row, happened=Happened.OVERDUE, actor=ENGINE, at=now, **told))
+        telling.tell(row, occasion=Occasion.OVERDUE, now=now)
+
+
+def _remind(row: HumanRequest, *, due: int, now: datetime) -> None:
+    """Several that came due while nobody looked are one."""
+    if due > row.reminded:
+        row.reminded = due
+        row.save(update_fields=["reminded"])
+        telling.tell(row, occasion=Occasion.REMINDED, number=due, now=now)
 
 
 def _escalate(row: HumanRequest, *, to: Escalation, stay: Stay) -> None:
+    tells = bool(human_queries.asking_of(row).notices)
+    before = set(human_rights.open_people(row)) if tells else set()
     row.users = list(dict.fromkeys([*row.users, *to.users]))
     row.groups = list(dict.fromkeys([*row.groups, *to.groups]))
     row.escalated += 1
     row.save(update_fields=["users", "groups", "escalated"])
     told = {"users": list(to.users), "groups": list(to.groups), "number": row.escalated}
-    audit.record(requests.event_of(row, kind=EventKind.APPROVAL_ESCALATED, actor=ENGINE, at=stay.now, **told))
-
-
-def _starter(stay: Stay) -> str:
-    """The person who started the run, or the run it was started from; none where that was a token or a schedule."""
-    above = child_queries.ancestors(stay.run_id)
-    run_id = above[-1].parent_id if above else stay.run_id
-    started_by = Run.objects.values_list("started_by", flat=True).filter(id=run_id).first() or str(ENGINE)
-    actor = Actor.parse(started_by)
-    return actor.id if actor.kind is ActorKind.USER else ""
+    audit.record(event_of(row, happened=Happened.ESCALATED, actor=ENGINE, at=stay.now, **told))
+    if tells:
+        asked = [one for one in human_rights.open_people(row) if one not in before]
+        telling.tell(row, occasion=Occasion.ESCALATED, people=asked, number=row.escalated, now=stay.now)
 
 
 def _digest(asking: Asking) -> str:
@@ -161,5 +199,4 @@ def _digest(asking: Asking) -> str:
 
 @lru_cache(maxsize=4)
 def _schema(kind: RequestKind) -> Schema:
-    schemas = {RequestKind.APPROVAL: APPROVAL_SCHEMA}
-    return Schema(schemas[kind])
+    return Schema(SCHEMAS[kind])

@@ -11,6 +11,7 @@ from workflows.core.selection import Selection
 from workflows.errors import (
     DeadLetterResolved,
     NotRequeueable,
+    RunBusy,
     RunEnded,
     RunUndone,
     StillEnding,
@@ -29,6 +30,7 @@ _SKIPPED: Mapping[type[WorkflowError], str] = {
     RunEnded: "run_cancelled",
     NotRequeueable: "not_requeueable",
     RunUndone: "run_undone",
+    RunBusy: "busy",
     StillEnding: "run_ending",
     UnknownDeadLetter: "unknown",
 }

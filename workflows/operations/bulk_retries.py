@@ -12,6 +12,7 @@ from workflows.errors import (
     NotRequeueable,
     RetryRefused,
     RetryUnderWay,
+    RunBusy,
     RunNotEnded,
     RunUndone,
     StillEnding,
@@ -30,6 +31,7 @@ _SKIPPED: Mapping[type[WorkflowError], str] = {
     WorkflowDisabled: "workflow_disabled",
     NotRequeueable: "not_requeueable",
     RunUndone: "run_undone",
+    RunBusy: "busy",
     StillEnding: "run_ending",
     UnknownRun: "unknown",
 }

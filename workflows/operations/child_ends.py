@@ -13,14 +13,17 @@ from django.db.models.functions import Now
 from workflows import plans, statements
 from workflows.core.outcome import NEVER
 from workflows.core.plan import Plan
-from workflows.core.states import ActivationState, Notice, RunState, WaitReason
+from workflows.core.states import ActivationState, ItemState, Notice, RunState, StepState, WaitReason
 from workflows.core.subworkflow import USES, Mode, ParentEnd
-from workflows.models import Activation, ChildRun, Run
+from workflows.models import Activation, ChildRun, Item, Run, Step
 from workflows.operations import waking
 from workflows.operations.subjects import Cause, Closing
 from workflows.operations.waking import Waiting
 
 _STILL_WANTED = (Cause.STEP_REVIVED,)
+_STEP_OF_LINK = {"run_id": OuterRef("parent_id"), "step": OuterRef("step")}
+_FAILED_STEP = Step.objects.filter(**_STEP_OF_LINK, state=StepState.FAILED)
+_FAILED_ITEM = Item.objects.filter(**_STEP_OF_LINK, index=OuterRef("index"), state=ItemState.FAILED)
 
 
 def tell_parents(run_id: UUID, *, state: RunState, round_: int) -> None:
@@ -38,12 +41,19 @@ def tell_parents(run_id: UUID, *, state: RunState, round_: int) -> None:
 
 
 def close(closing: Closing) -> None:
-    """This will have the runs cancelled that a step, or all steps of a run, have started and that shall not go on."""
+    """This will have the runs cancelled that a step, or all steps of a run, have started and that shall not go on.
+
+    One that goes on although its step has failed was brought back by somebody: the failure of the parent is no reason
+    to stop that.
+    """
     if closing.cause in _STILL_WANTED:
         return
     links = _running(closing.run_id).filter(step__in=closing.steps, is_own=True, order="")
     if closing.index is not None:
         links = links.filter(index=closing.index)
+    if closing.cause is Cause.RUN_ENDED:
+        links = links.exclude(Exists(_FAILED_STEP), mode=Mode.WAIT, index__isnull=True)
+        links = links.exclude(Exists(_FAILED_ITEM), mode=Mode.WAIT, index__isnull=False)
     links.filter(on_parent_end__in=(ParentEnd.CANCEL, ParentEnd.REQUEST)).update(order="wanted")
 
 

@@ -15,7 +15,7 @@ from django.db import DatabaseError, transaction
 
 from audit.events import Actor, ActorKind
 from workflows import child_queries, plans
-from workflows.core import subworkflow
+from workflows.core import pins, subworkflow
 from workflows.core.definition import JsonObject
 from workflows.core.outcome import Failed, Parked
 from workflows.core.states import DeadLetterState, FailureKind, Phase, RunState, WaitReason
@@ -25,16 +25,19 @@ from workflows.errors import (
     ConcurrencyReached,
     DeadLetterResolved,
     InputInvalid,
+    RunBusy,
     RunEnded,
     StartRateLimited,
     StillEnding,
     UnknownRun,
+    UnknownVersion,
     UnknownWorkflow,
     WorkflowDisabled,
     WorkflowError,
 )
 from workflows.models import Activation, ChildRun, DeadLetter, Run
-from workflows.operations import endings, repairs, starting
+from workflows.operations import dry_runs, endings, repairs, starting
+from workflows.operations.dry_runs import Dry
 from workflows.operations.starting import Start
 
 log = structlog.get_logger(__name__)
@@ -60,13 +63,13 @@ def look(stay: Stay) -> JsonObject | Failed | Parked:
         if link is None or step in (Next.START, Next.ADOPT, Next.REVIVE):
             link = _prepare(stay, wanted=wanted)
             step = subworkflow.next_of(_seen(link, stay=stay, wanted=wanted), mode=wanted.mode)
-    except (_Refused, SubworkflowInvalid, UnknownWorkflow, WorkflowDisabled, InputInvalid) as error:
+    except (_Refused, SubworkflowInvalid, UnknownWorkflow, UnknownVersion, WorkflowDisabled, InputInvalid) as error:
         return Failed(kind=FailureKind.REFUSED, message=str(error), payload=stay.inputs)
     except ConcurrencyReached as error:
         return Failed(kind=FailureKind.UNAVAILABLE, message=str(error), payload=stay.inputs)
     except StartRateLimited as error:
         return _later(stay, name=error.workflow, delay_s=error.again_in_s)
-    except _Gone:
+    except (_Gone, RunBusy):
         return _later(stay, name=str(stay.inputs["name"]), delay_s=_AGAIN_S)
     return _answer(link, step=step, stay=stay)
 
@@ -154,6 +157,8 @@ def _start(parent: Run, *, stay: Stay, wanted: Wanted) -> ChildRun:
         correlation_id=stay.correlation_id,
         traceparent=parent.traceparent,
         priority=parent.priority,
+        version=wanted.version,
+        dry=Dry(pins=pins.of_child(dry_runs.pins_of(parent.id), step=stay.step)) if parent.is_dry else None,
     )
     started = starting.start_run(workflow=wanted.name, start=start, actor=_ENGINE, now=stay.now)
     if started.run_id in (parent.id, *(link.parent_id for link in above)):
@@ -200,7 +205,8 @@ def _letters(link: ChildRun) -> Sequence[DeadLetter]:
 
 
 def _digest(wanted: Wanted) -> str:
-    text = orjson.dumps([wanted.name, wanted.input], option=orjson.OPT_SORT_KEYS)
+    pin = [] if wanted.version is None else [wanted.version]
+    text = orjson.dumps([wanted.name, wanted.input, *pin], option=orjson.OPT_SORT_KEYS)
     return hashlib.sha256(text).hexdigest()
 
 
@@ -219,7 +225,7 @@ def _is_settled(link: ChildRun, *, now: datetime) -> bool:
         return not _is_active(link)
     try:
         repairs.requeue_dead_letter(dead_letter_id=letter.id, actor=_ENGINE, now=now)
-    except StillEnding:
+    except (RunBusy, StillEnding):
         return False
     except WorkflowError as error:
         log.warning("parent_not_requeued", run_id=str(link.parent_id), step=link.step, why=str(error))

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
+from typing import Protocol
 from uuid import UUID
 
 from django.db.models.functions import Now
@@ -75,20 +76,44 @@ class Output:
     value: JsonValue
 
 
+class Goer(Protocol):
+    """What a run and a worker's claim of it both know."""
+
+    @property
+    def correlation_id(self) -> str: ...
+    @property
+    def round(self) -> int: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def fairness_key(self) -> str: ...
+    @property
+    def fairness_weight(self) -> float: ...
+    @property
+    def is_awaited(self) -> bool: ...
+
+
 def leaving(run: Run, *, program: Program, ending: RunState, error: JsonObject | None, is_undoing: bool) -> Leaving:
     """This will say how a run that is locked leaves."""
+    return leaving_as(run, run_id=run.id, program=program, ending=ending, error=error, is_undoing=is_undoing)
+
+
+def leaving_as(
+    goer: Goer, *, run_id: UUID, program: Program, ending: RunState, error: JsonObject | None, is_undoing: bool
+) -> Leaving:
+    """This will say how a locked run leaves, as whoever works on it knows it."""
     return Leaving(
-        run_id=run.id,
+        run_id=run_id,
         program=program,
-        correlation_id=run.correlation_id,
-        round=run.round,
-        priority=run.priority,
-        fairness_key=run.fairness_key,
-        fairness_weight=run.fairness_weight,
+        correlation_id=goer.correlation_id,
+        round=goer.round,
+        priority=goer.priority,
+        fairness_key=goer.fairness_key,
+        fairness_weight=goer.fairness_weight,
         ending=ending,
         error=error,
         is_undoing=is_undoing,
-        is_awaited=run.is_awaited,
+        is_awaited=goer.is_awaited,
     )
 
 

@@ -21,7 +21,7 @@ def length_s(rule: DeadlineRule | None, *, workflow: str) -> float | None:
     """
     if rule is None or rule.after_s is not None:
         return None if rule is None else rule.after_s
-    latest = Run.objects.filter(workflow_name=workflow).order_by("-id")
+    latest = Run.objects.filter(workflow_name=workflow, is_dry=False).order_by("-id")
     rows = latest.values_list("state", "created_at", "ended_at")[: rule.of * _LOOK_AT]
     history_s = [
         (ended_at - created_at).total_seconds()
@@ -50,7 +50,9 @@ def miss(run: Run, *, rule: DeadlineRule, now: datetime) -> None:
 
 
 def tell(run: Run, *, rule: DeadlineRule, now: datetime) -> None:
-    """This will tell those whom the rule names, inside the transaction that acts on the deadline."""
+    """This will tell those whom the rule names, in the transaction that acts on the deadline; nobody of a dry run."""
+    if run.is_dry:
+        return
     assert run.deadline_at is not None, "it has passed"
     messages = [
         Message(

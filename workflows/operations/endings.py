@@ -20,7 +20,7 @@ from workflows.operations.burials import Burial
 from workflows.operations.closing import Leaving
 from workflows.operations.incidents import ENGINE
 from workflows.operations.incidents import Cause as FailureCause
-from workflows.operations.patience import between_steps
+from workflows.operations.patience import patiently
 from workflows.store import GATES
 
 _NOT_BEGUN = (*GATES, WaitReason.DELAYED.value)
@@ -40,7 +40,7 @@ def cancel_run(
 
     Steps that a worker has in hand are told, and may end within `grace_s`; what was done is undone if `is_undoing`
     (None: as the workflow says). `is_forced` takes away whatever is under way, undo and `finally` too, and ends the run
-    at once. Raises UnknownRun, RunEnded when it ended in another way, or is about to and nothing is forced.
+    at once. Raises UnknownRun, RunBusy, RunEnded when it ended in another way, or is about to and nothing is forced.
     """
     error = {"kind": "cancelled", "message": reason or f"cancelled by {actor}", "step": None}
 
@@ -71,13 +71,14 @@ def cancel_run(
         run.refresh_from_db()
         return run
 
-    return between_steps(cancel)
+    return patiently(cancel)
 
 
 def expire_run(*, run_id: UUID, now: datetime) -> bool:
     """This will act on the deadline of a run that has passed, or stop what its grace has passed for.
 
-    False: it has ended, or is not late. One that only has somebody told goes on, and is not late a second time.
+    False: it has ended, or is not late. One that only has somebody told goes on, and is not late a second time. Raises
+    RunBusy.
     """
 
     def expire() -> bool:
@@ -90,7 +91,7 @@ def expire_run(*, run_id: UUID, now: datetime) -> bool:
         _act_on_deadline(run, now=now)
         return True
 
-    return between_steps(expire)
+    return patiently(expire)
 
 
 def _act_on_deadline(run: Run, *, now: datetime) -> None:
@@ -149,7 +150,7 @@ def stop(
         freed = closing.end(leaving, state=state, actor=actor, at=now, has_stopped=True, told=told)
     if state is RunState.CANCELLED:
         _give_up_trials(run, now=now)
-    else:
+    elif not run.is_dry:
         burials.bury([_burial(run, error=error, stopped=stopped.steps, now=now)])
     return freed
 

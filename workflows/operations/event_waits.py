@@ -24,6 +24,7 @@ from workflows.core.templates import TemplateInvalid
 from workflows.core.timers import WaitInvalid
 from workflows.core.waiting_kinds import Stay
 from workflows.event_models import EventWaitState
+from workflows.event_queries import event_of
 from workflows.event_store import Asked
 from workflows.expressions import ExpressionInvalid
 from workflows.models import Event as EventRow
@@ -163,7 +164,7 @@ def _pages(wanted: Wanted) -> Iterator[list[Event]]:
         rows = rows.filter(received_at__lt=wanted.until)
     page: list[Event] = []
     for row in rows.order_by("received_at", "id").iterator(chunk_size=_PAGE):
-        page.append(_event(row))
+        page.append(event_of(row))
         if len(page) == _PAGE:
             yield page
             page = []
@@ -181,7 +182,7 @@ def _received_before(stay: Stay, *, wanted: Wanted) -> Event | None:
         state=EventWaitState.RECEIVED,
     )
     row = EventRow.objects.filter(id__in=earlier.order_by("-round").values("event")[:1]).first()
-    return None if row is None else _event(row)
+    return None if row is None else event_of(row)
 
 
 def _received(stay: Stay, *, event: UUID) -> JsonObject | Failed:
@@ -189,7 +190,7 @@ def _received(stay: Stay, *, event: UUID) -> JsonObject | Failed:
     if row is None:
         message = f"it received event {event}, which is not kept any more"
         return Failed(kind=FailureKind.REFUSED, message=message, payload=stay.inputs)
-    return _answer(stay, event=_event(row).document)
+    return _answer(stay, event=event_of(row).document)
 
 
 def _parked(question: _Question, *, at: datetime) -> Parked:
@@ -226,20 +227,4 @@ def _trail(stay: Stay, *, event: Event) -> EncodedEvent:
             at=stay.now,
             payload=payload,
         )
-    )
-
-
-def _event(row: EventRow) -> Event:
-    return Event(
-        row=row.id,
-        id=row.event_id,
-        source=row.source,
-        type=row.type,
-        key=row.key,
-        subject=row.subject,
-        time=row.time,
-        data=row.data,
-        attributes=row.attributes,
-        received_at=row.received_at,
-        expires_at=row.expires_at,
     )

@@ -15,7 +15,7 @@ from django.db import transaction
 
 from audit.events import Actor, EncodedEvent, EventKind, encode
 from audit.events import Event as AuditEvent
-from workflows import cloud_events, event_store
+from workflows import cloud_events, event_store, triggers
 from workflows.core import identity
 from workflows.core.correlation import NewEvent
 from workflows.core.problems import Problem
@@ -24,6 +24,7 @@ from workflows.event_store import EventRow, OpenWait
 from workflows.models import EventKey
 from workflows.operations import waking
 from workflows.operations.waking import Waiting
+from workflows.triggers import Occurrence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,14 @@ def publish_events(events: Sequence[NewEvent], *, actor: Actor, now: datetime) -
     with transaction.atomic():
         fresh = event_store.publish(rows, actor=str(actor)[:200])
         new = [event for event, row in zip(events, rows, strict=True) if UUID(row["id"]) in fresh]
+        triggers.occurred(
+            [
+                Occurrence(row=UUID(row["id"]), type=row["type"], source=row["source"])
+                for row in rows
+                if UUID(row["id"]) in fresh
+            ],
+            now=now,
+        )
         waits = event_store.find_waits(sorted({(event.type, event.key) for event in new})) if new else ()
         met = {wait for event in new for wait in _met(event, waits=waits)}
         if met:

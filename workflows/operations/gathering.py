@@ -13,7 +13,7 @@ from django.db.models.functions import Least, Now
 
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
-from workflows import gate_store, statements
+from workflows import gate_store, release_store, statements
 from workflows.core.definition import JsonValue
 from workflows.core.flow_control import FlowControl, GateKind
 from workflows.core.states import RunState, WaitReason
@@ -32,8 +32,8 @@ def gathering_gate(gates: Gates) -> GateKey | None:
 
 
 def hold(key: GateKey, *, program: Program) -> HeldGate:
-    """This will lock the gate."""
-    return gate_store.hold_gates([key], workflow=program.workflow_name, version=program.number)[key.id]
+    """This will lock the gate; it has no limit that could count."""
+    return gate_store.hold_gates([(key, 0)], workflow=program.workflow_name)[key.id]
 
 
 def find_open(gate: HeldGate, *, key: GateKey) -> Run | None:
@@ -103,6 +103,7 @@ def entrant_of(run: Run, *, program: Program, flow: FlowProgram) -> Entrant:
         "correlation_id": run.correlation_id,
         "started_at": run.created_at.isoformat(),
     }
+    release = release_store.find_release(name=run.workflow_name) if flow.takes_slots else None
     return Entrant(
         run_id=run.id,
         program=program,
@@ -111,6 +112,7 @@ def entrant_of(run: Run, *, program: Program, flow: FlowProgram) -> Entrant:
         has_caller=False,
         is_held=True,
         is_requeued=run.round > 0,
+        rank=0 if release is None else release.rank_of(program.version_id),
     )
 
 

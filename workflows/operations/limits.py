@@ -10,7 +10,7 @@ from django.db import transaction
 
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
-from workflows import limit_store, plans, statements
+from workflows import limit_store, plans, releases, statements
 from workflows.core.slots import SlotState, fit
 from workflows.core.states import RunState
 from workflows.errors import LimitInUse, LimitInvalid, UnknownLimit
@@ -120,17 +120,15 @@ def _fit_slots(limit: Limit) -> None:
 
 
 def _used_by(name: str) -> Sequence[str]:
-    """Newest versions, and runs that have not ended, whose plan names the limit."""
-    naming = WorkflowVersion.objects.filter(plan__contains=[{"limits": [name]}]).select_related("workflow")
-    versions = {version.id: version for version in naming}
-    newest = {
-        version.workflow.name for version in versions.values() if version.number == version.workflow.latest_number
-    }
+    """Versions that starts get, and runs that have not ended, whose plan names the limit."""
+    naming = WorkflowVersion.objects.filter(plan__contains=[{"limits": [name]}])
+    versions = list(naming.values_list("id", flat=True))
+    in_use = releases.versions_in_use().filter(id__in=versions).values_list("workflow__name", flat=True)
     grown = GrownPlan.objects.filter(plan__contains=[{"limits": [name]}]).values_list("id", flat=True)
     programs = [*versions, *(plans.grown_version(one) for one in grown)]
     under_way = Activation.objects.filter(version_id__in=programs, run__state=RunState.RUNNING)
     runs = under_way.order_by("run_id").values_list("run_id", flat=True).distinct()[:_SHOWN]
-    return [*(f"workflow {one}" for one in sorted(newest)[:_SHOWN]), *(f"run {run_id}" for run_id in runs)]
+    return [*(f"workflow {one}" for one in sorted(set(in_use))[:_SHOWN]), *(f"run {run_id}" for run_id in runs)]
 
 
 def _event(kind: EventKind, *, name: str, actor: Actor, now: datetime, payload: Mapping[str, object]) -> Event:

@@ -9,21 +9,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
 from django.db.models.functions import Now
 
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
-from workflows import plans, queries, statements
+from workflows import plans, queries, releases, statements
 from workflows.core import moving, progress
 from workflows.core.moving import Position
 from workflows.core.problems import Problem
 from workflows.core.progress import Advance
 from workflows.core.states import ActivationState, RunState
-from workflows.errors import MoveRefused, UnknownRun
-from workflows.models import Activation, Fanout, Run, WorkflowVersion
+from workflows.errors import MoveRefused, RunBusy, UnknownRun
+from workflows.models import Activation, Fanout, Run, Workflow, WorkflowVersion
 from workflows.operations import closing
 from workflows.operations.bulk_repairs import AT_ONCE, Outcome
+from workflows.operations.patience import patiently
 from workflows.operations.revival import Comeback
 from workflows.plans import Program
 from workflows.store import GATES
@@ -51,26 +51,11 @@ class _Standing:
 def move_run(
     *, run_id: UUID, version: int | None, actor: Actor, now: datetime, reason: str = "", dry_run: bool = False
 ) -> Moved:
-    """This will have a run go on with a version (None: the newest), or say all that is in the way.
+    """This will have a run go on with a version (None: the one in use), or say all that is in the way.
 
-    A dry run only says so. Raises UnknownRun, UnknownVersion, and MoveRefused where something is in the way.
+    A dry run only says so. Raises UnknownRun, RunBusy, UnknownVersion, and MoveRefused where something is in the way.
     """
-    with transaction.atomic():
-        run = Run.objects.select_for_update().filter(id=run_id).first()
-        if run is None:
-            raise UnknownRun(run_id)
-        before, after = plans.program_of(run.version_id), plans.program_of(_version(run, number=version).id)
-        standing = _standing(run, program=before)
-        hindrances = _hindrances(run, before=before, after=after, standing=standing)
-        told = Moved(run_id=run_id, before=before.number, after=after.number, hindrances=hindrances)
-        if dry_run or (before.number == after.number and not hindrances):
-            return told
-        if hindrances:
-            raise MoveRefused(run_id=run_id, problems=hindrances)
-        _move(run, after=after, standing=standing, now=now)
-        audit.record(_event(run, told=told, reason=reason, actor=actor, now=now))
-        statements.run("notify", {})
-    return told
+    return patiently(lambda: _move_run(run_id, version=version, actor=actor, now=now, reason=reason, dry_run=dry_run))
 
 
 def move_matching(
@@ -101,6 +86,8 @@ def move_matching(
             ends["refused"] += 1
         except UnknownRun:
             ends["unknown"] += 1
+        except RunBusy:
+            ends["busy"] += 1
         else:
             ends["refused" if told.hindrances else "dry_run" if dry_run else "done"] += 1
     done = ends.pop("done", 0)
@@ -108,18 +95,42 @@ def move_matching(
     return Outcome(matched=matched, done=done, skipped=dict(ends), has_more=has_more, is_dry_run=dry_run)
 
 
+def _move_run(run_id: UUID, *, version: int | None, actor: Actor, now: datetime, reason: str, dry_run: bool) -> Moved:
+    run = Run.objects.select_for_update().filter(id=run_id).first()
+    if run is None:
+        raise UnknownRun(run_id)
+    before, after = plans.program_of(run.program_id), plans.program_of(_version(run, number=version).id)
+    standing = _standing(run, program=before)
+    hindrances = _hindrances(run, before=before, after=after, standing=standing)
+    told = Moved(run_id=run_id, before=before.number, after=after.number, hindrances=hindrances)
+    if dry_run or (before.number == after.number and not hindrances):
+        return told
+    if hindrances:
+        raise MoveRefused(run_id=run_id, problems=hindrances)
+    _move(run, after=after, standing=standing, now=now)
+    audit.record(_event(run, told=told, reason=reason, actor=actor, now=now))
+    statements.run("notify", {})
+    return told
+
+
 def _number(workflow: str, *, number: int | None) -> int:
-    found = queries.get_workflow(name=workflow)
-    return queries.get_version(workflow=found, number=number or found.latest_number).number
+    return _wanted(queries.get_workflow(name=workflow), number=number).number
 
 
 def _version(run: Run, *, number: int | None) -> WorkflowVersion:
-    workflow = queries.get_workflow(name=run.workflow_name)
-    return queries.get_version(workflow=workflow, number=number or workflow.latest_number)
+    return _wanted(queries.get_workflow(name=run.workflow_name), number=number)
+
+
+def _wanted(workflow: Workflow, *, number: int | None) -> WorkflowVersion:
+    """Without a number it is the version in use: one that is only on trial has to be said."""
+    if number is None:
+        current = releases.find_current(workflow)
+        number = workflow.latest_number if current is None else current.version.number
+    return queries.get_version(workflow=workflow, number=number)
 
 
 def _standing(run: Run, *, program: Program) -> _Standing:
-    rows = list(Activation.objects.select_for_update().filter(run_id=run.id).order_by("id"))
+    rows = list(Activation.objects.select_for_update(nowait=True).filter(run_id=run.id).order_by("id"))
     mapped = set(Fanout.objects.filter(run_id=run.id).values_list("step", flat=True))
     begun = [row for row in rows if _has_begun(row) or _step(row, program=program) in mapped]
     return _Standing(

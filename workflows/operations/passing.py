@@ -41,6 +41,7 @@ class Entrant:
 
     `has_caller`: its start is being answered, so it can still be refused. `is_held`: its activations wait.
     `is_requeued`: somebody has asked for it by name: it is never refused, and waits for slots only.
+    `rank`: that of its version, for the limits of gates.
     """
 
     run_id: UUID
@@ -50,6 +51,7 @@ class Entrant:
     has_caller: bool
     is_held: bool
     is_requeued: bool = False
+    rank: int = 0
 
 
 def go_on(entrant: Entrant, *, after: int, now: datetime) -> RunState:
@@ -127,8 +129,7 @@ def _take_slots(entrant: Entrant, *, keys: Sequence[GateKey], now: datetime) -> 
 
 
 def _queues(entrant: Entrant, *, keys: Sequence[GateKey]) -> Sequence[_Queue]:
-    program = entrant.program
-    gates = gate_store.hold_gates(keys, workflow=program.workflow_name, version=program.number)
+    gates = gate_store.hold_gates([(key, entrant.rank) for key in keys], workflow=entrant.program.workflow_name)
     held: dict[UUID, dict[int, UUID]] = {gate_id: {} for gate_id in gates}
     taken = RunSlot.objects.filter(gate_id__in=gates, number__isnull=False).order_by("id")
     for gate_id, number, run_id in taken.values_list("gate_id", "number", "run_id"):

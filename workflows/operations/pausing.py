@@ -24,6 +24,7 @@ from workflows.errors import NotPaused, PauseInvalid, RunEnded, UnknownRun, Unkn
 from workflows.models import Pause, PauseEpoch, Run, Workflow
 from workflows.operations import timings
 from workflows.operations.incidents import ENGINE
+from workflows.operations.patience import patiently
 
 AT_ONCE = 5_000
 _ACKNOWLEDGE_S = 2.0
@@ -83,16 +84,11 @@ def pause(wanted: PauseWanted, *, actor: Actor, now: datetime) -> tuple[Pause, b
 
 
 def resume(*, scope: PauseScope, name: str = "", actor: Actor, now: datetime, reason: str = "") -> int:
-    """This will end a pause and make due what waits for its end; gives how much. Raises NotPaused.
+    """This will end a pause and make due what waits for its end; gives how much. Raises NotPaused, RunBusy.
 
     All of it goes through the dispatcher, at its pace. What is left of a large number is given back by the sweep.
     """
-    with transaction.atomic():
-        row = Pause.objects.select_for_update().filter(scope=scope, name=name).first()
-        if row is None:
-            raise NotPaused(key_of(scope, name=name))
-        _end(row, actor=actor, now=now, reason=reason)
-        return pause_store.give_back(kept=[rule.key for rule in pause_store.in_force()], limit=AT_ONCE)
+    return patiently(lambda: _resume(scope, name=name, actor=actor, now=now, reason=reason))
 
 
 def sweep(*, now: datetime) -> int:
@@ -103,6 +99,14 @@ def sweep(*, now: datetime) -> int:
         open_runs = Run.objects.filter(id__in=names, state=RunState.RUNNING).values_list("id", flat=True)
         for name in set(names) - set(open_runs):
             _end_of_ended(name, now=now)
+    return pause_store.give_back(kept=[rule.key for rule in pause_store.in_force()], limit=AT_ONCE)
+
+
+def _resume(scope: PauseScope, *, name: str, actor: Actor, now: datetime, reason: str) -> int:
+    row = Pause.objects.select_for_update().filter(scope=scope, name=name).first()
+    if row is None:
+        raise NotPaused(key_of(scope, name=name))
+    _end(row, actor=actor, now=now, reason=reason)
     return pause_store.give_back(kept=[rule.key for rule in pause_store.in_force()], limit=AT_ONCE)
 
 

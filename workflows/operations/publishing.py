@@ -10,13 +10,20 @@ from django.db import transaction
 
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
+from integrations import kinds
+from integrations import queries as integrations
 from integrations import registry as adapters
-from workflows import capacity, documents, registry, triggers, validation
-from workflows.core.definition import Definition, JsonObject
+from workflows import capacity, connection_validation, documents, registry, triggers, validation
+from workflows.core.definition import Definition, JsonObject, JsonValue
 from workflows.core.plan import compile_plan
 from workflows.core.problems import DefinitionInvalid, Problem
+from workflows.core.release_causes import ReleaseCause
 from workflows.errors import UnknownWorkflow
-from workflows.models import Workflow, WorkflowVersion
+from workflows.models import Release, Workflow, WorkflowVersion
+from workflows.operations import releasing
+from workflows.operations.releasing import Canary
+from workflows.pin_validation import KnownVersions, pinned_workflows
+from workflows.release_errors import CanaryInvalid
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,24 +37,25 @@ class Checked:
 def check(source: str) -> Checked:
     """This will parse and check a definition. Raises DefinitionInvalid with every problem, each at its line."""
     parsed = documents.parse_document(source)
-    try:
-        definition = validation.parse_definition(
-            parsed.document,
-            uses=uses(),
-            functions=registry.schemas(),
-            lanes=settings.LANES,
-            limits=_known_limits(parsed.document),
-        )
-    except DefinitionInvalid as error:
-        raise DefinitionInvalid([parsed.locate(problem) for problem in error.problems]) from error
-    return Checked(document=parsed.document, definition=definition)
+    problems = find_problems(parsed.document)
+    if problems:
+        raise DefinitionInvalid([parsed.locate(problem) for problem in problems])
+    return Checked(document=parsed.document, definition=validation.restore_definition(parsed.document))
 
 
 def find_problems(document: JsonObject) -> list[Problem]:
     """This will give everything that is wrong with a document, as `check` does."""
-    return validation.find_problems(
-        document, uses=uses(), functions=registry.schemas(), lanes=settings.LANES, limits=_known_limits(document)
+    found = validation.find_problems(
+        document,
+        uses=uses(),
+        functions=registry.schemas(),
+        lanes=settings.LANES,
+        limits=_known_limits(document),
+        versions=_known_versions(document),
     )
+    names = connection_validation.named(document)
+    known = integrations.kinds_of(names) if names else {}
+    return [*found, *connection_validation.connection_problems(document, wanted=kinds.by_use(), known=known)]
 
 
 def uses() -> Mapping[str, JsonObject]:
@@ -55,11 +63,14 @@ def uses() -> Mapping[str, JsonObject]:
     return {**validation.BUILT_IN_USES, **cast(Mapping[str, JsonObject], adapters.input_schemas())}
 
 
-def publish(*, source: str, actor: Actor, now: datetime) -> tuple[WorkflowVersion, bool]:
+def publish(*, source: str, actor: Actor, now: datetime, canary: Canary | None = None) -> tuple[WorkflowVersion, bool]:
     """This will publish a definition written in YAML or JSON; gives the version and whether it is new.
 
-    Publishing the content of the newest version again changes nothing. Raises DefinitionInvalid.
+    All starts get it, or with a `canary` so many of them; what `on` says there counts when all do. Publishing the
+    content of the newest version again changes nothing. Raises DefinitionInvalid, CanaryInvalid.
     """
+    if canary is not None:
+        releasing.check(canary)
     checked = check(source)
     definition = checked.definition
     content_hash = documents.content_hash(checked.document)
@@ -69,6 +80,8 @@ def publish(*, source: str, actor: Actor, now: datetime) -> tuple[WorkflowVersio
         latest = workflow.versions.filter(number=workflow.latest_number).first()
         if latest is not None and latest.content_hash == content_hash:
             return latest, False
+        if canary is not None and workflow.release_id is None:
+            raise CanaryInvalid(field="percent", problem="needs a version beside it: publish the first one for all")
         version = WorkflowVersion.objects.create(
             workflow=workflow,
             number=workflow.latest_number + 1,
@@ -81,8 +94,7 @@ def publish(*, source: str, actor: Actor, now: datetime) -> tuple[WorkflowVersio
             published_by=str(actor),
         )
         workflow.latest_number = version.number
-        workflow.description = definition.description
-        workflow.save(update_fields=["latest_number", "description"])
+        workflow.save(update_fields=["latest_number"])
         audit.record(
             _event(
                 EventKind.WORKFLOW_PUBLISHED,
@@ -92,7 +104,12 @@ def publish(*, source: str, actor: Actor, now: datetime) -> tuple[WorkflowVersio
                 payload={"number": version.number, "content_hash": content_hash, "plan_hash": plan.digest},
             )
         )
-        triggers.published(checked.document, workflow=workflow.name, actor=actor, now=now)
+        if canary is not None:
+            releasing.set_canary(workflow=workflow.name, canary=canary, version=version.number, actor=actor, now=now)
+        else:
+            release = Release(version=version, cause=ReleaseCause.PUBLISHED)
+            releasing.put(release, workflow=workflow, actor=actor, now=now)
+            triggers.published(checked.document, workflow=workflow.name, actor=actor, now=now)
     return version, True
 
 
@@ -118,6 +135,17 @@ def _known_limits(document: JsonObject) -> Collection[str]:
         isinstance(step, Mapping) and "limits" in step for step in steps.values()
     )
     return capacity.limit_names() if names_some else ()
+
+
+def _known_versions(document: JsonObject) -> KnownVersions:
+    """The versions of the workflows that a definition is pinned to; one without pins asks nothing."""
+    known: dict[str, dict[int, JsonValue]] = {}
+    names = pinned_workflows(document)
+    if names:
+        versions = WorkflowVersion.objects.filter(workflow__name__in=names)
+        for name, number, schema in versions.values_list("workflow__name", "number", "document__input"):
+            known.setdefault(name, {})[number] = schema
+    return known
 
 
 def _lock_workflow(name: str, *, now: datetime) -> Workflow:

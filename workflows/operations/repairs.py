@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import transaction
-
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
 from workflows import plans, statements
@@ -14,6 +12,7 @@ from workflows.core.states import DeadLetterState, Phase, RunState, TrialState
 from workflows.errors import DeadLetterResolved, NotRequeueable, RunEnded, RunUndone, StillEnding, UnknownDeadLetter
 from workflows.models import DeadLetter, Run, Step
 from workflows.operations import deadlines, incidents, overrides, revival, trials, waiting
+from workflows.operations.patience import patiently
 from workflows.operations.revival import Comeback
 from workflows.plans import Program
 
@@ -28,39 +27,9 @@ def requeue_dead_letter(
     The run goes on where it failed, with a fresh deadline: the steps behind it that were given up are decided anew,
     and those that its deadline stopped come back. `payload` replaces the evaluated inputs of the next attempts. That
     it succeeds is said only when the new attempt has succeeded. Raises UnknownDeadLetter, DeadLetterResolved,
-    NotRequeueable, InputInvalid, RunUndone, StillEnding, and RunEnded when the run was cancelled.
+    NotRequeueable, InputInvalid, RunBusy, RunUndone, StillEnding, and RunEnded when the run was cancelled.
     """
-    with transaction.atomic():
-        run = _lock_run(dead_letter_id)
-        letter = _lock_open(dead_letter_id)
-        state = RunState(run.state)
-        if state not in (RunState.RUNNING, RunState.FAILED):
-            raise RunEnded(run_id=run.id, state=run.state)
-        if not is_requeueable(letter):
-            raise NotRequeueable(letter.id)
-        program = plans.program_of(run.program_id)
-        is_closing = _is_closing(letter, run=run, program=program)
-        if payload is not None and letter.step:
-            step = program.plan.graph.steps[letter.step]
-            overrides.put_override(letter, run=run, step=step, payload=payload, actor=actor, now=now)
-        _go_on(run, program=program, is_closing=is_closing, begins_at=now + timedelta(seconds=delay_s))
-        comeback = Comeback(run=run, program=program, delay_s=delay_s, now=now)
-        if letter.step:
-            revival.restart(comeback, letter=letter)
-        revived = () if is_closing else revival.revive(comeback)
-        letters = [letter, *(_deadlines(letter) if revived else ())]
-        for one in letters:
-            one.trial = TrialState.PENDING
-            _resolve(one, state=DeadLetterState.REQUEUED, actor=actor, now=now)
-            audit.record(_event(EventKind.DEAD_LETTER_REQUEUED, letter=one, run=run, actor=actor, now=now))
-        for found in sorted({one.fingerprint for one in letters}):
-            incidents.put_on_trial(found, actor=actor, now=now)
-        audit.record(
-            _event(EventKind.RUN_REQUEUED, letter=letter, run=run, actor=actor, now=now, revived_steps=list(revived))
-        )
-        waiting.requeue(comeback, was_ended=state is not RunState.RUNNING)
-        statements.run("notify", {})
-    return letter
+    return patiently(lambda: _requeue(dead_letter_id, actor=actor, now=now, delay_s=delay_s, payload=payload))
 
 
 def is_requeueable(letter: DeadLetter) -> bool:
@@ -75,18 +44,11 @@ def is_undone(run_id: UUID, *, program: Program) -> bool:
 
 
 def discard_dead_letter(*, dead_letter_id: int, actor: Actor, now: datetime, reason: str) -> DeadLetter:
-    """This will mark a dead letter as given up; its run stays failed. Raises UnknownDeadLetter, DeadLetterResolved."""
-    with transaction.atomic():
-        letter = _lock_open(dead_letter_id)
-        run = Run.objects.get(id=letter.run_id)
-        letter.reason = reason
-        _resolve(letter, state=DeadLetterState.DISCARDED, actor=actor, now=now)
-        audit.record(
-            _event(EventKind.DEAD_LETTER_DISCARDED, letter=letter, run=run, actor=actor, now=now, reason=reason)
-        )
-        for concerned in sorted({letter.fingerprint, *trials.give_up(letter, at=now)}):
-            incidents.settle(concerned, actor=actor, now=now, reason=reason)
-    return letter
+    """This will mark a dead letter as given up; its run stays failed.
+
+    Raises UnknownDeadLetter, DeadLetterResolved, RunBusy.
+    """
+    return patiently(lambda: _discard(dead_letter_id, actor=actor, now=now, reason=reason))
 
 
 def hand_over(run: Run, *, actor: Actor, now: datetime) -> None:
@@ -100,12 +62,59 @@ def hand_over(run: Run, *, actor: Actor, now: datetime) -> None:
         incidents.put_on_trial(found, actor=actor, now=now)
 
 
+def _requeue(dead_letter_id: int, *, actor: Actor, now: datetime, delay_s: float, payload: JsonValue) -> DeadLetter:
+    run = _lock_run(dead_letter_id)
+    letter = _lock_open(dead_letter_id)
+    state = RunState(run.state)
+    if state not in (RunState.RUNNING, RunState.FAILED):
+        raise RunEnded(run_id=run.id, state=run.state)
+    if not is_requeueable(letter):
+        raise NotRequeueable(letter.id)
+    program = plans.program_of(run.program_id)
+    is_closing = _is_closing(letter, run=run, program=program)
+    if payload is not None and letter.step:
+        step = program.plan.graph.steps[letter.step]
+        overrides.put_override(letter, run=run, step=step, payload=payload, actor=actor, now=now)
+    _go_on(run, program=program, is_closing=is_closing, begins_at=now + timedelta(seconds=delay_s))
+    comeback = Comeback(run=run, program=program, delay_s=delay_s, now=now)
+    if letter.step:
+        revival.restart(comeback, letter=letter)
+    revived = () if is_closing else revival.revive(comeback)
+    letters = [letter, *(_deadlines(letter) if revived else ())]
+    for one in letters:
+        one.trial = TrialState.PENDING
+        _resolve(one, state=DeadLetterState.REQUEUED, actor=actor, now=now)
+        audit.record(_event(EventKind.DEAD_LETTER_REQUEUED, letter=one, run=run, actor=actor, now=now))
+    for found in sorted({one.fingerprint for one in letters}):
+        incidents.put_on_trial(found, actor=actor, now=now)
+    audit.record(
+        _event(EventKind.RUN_REQUEUED, letter=letter, run=run, actor=actor, now=now, revived_steps=list(revived))
+    )
+    waiting.requeue(comeback, was_ended=state is not RunState.RUNNING)
+    statements.run("notify", {})
+    return letter
+
+
+def _discard(dead_letter_id: int, *, actor: Actor, now: datetime, reason: str) -> DeadLetter:
+    run = _lock_run(dead_letter_id)
+    letter = _lock_open(dead_letter_id)
+    letter.reason = reason
+    _resolve(letter, state=DeadLetterState.DISCARDED, actor=actor, now=now)
+    audit.record(_event(EventKind.DEAD_LETTER_DISCARDED, letter=letter, run=run, actor=actor, now=now, reason=reason))
+    for concerned in sorted({letter.fingerprint, *trials.give_up(letter, at=now)}):
+        incidents.settle(concerned, actor=actor, now=now, reason=reason)
+    return letter
+
+
 def _lock_run(dead_letter_id: int) -> Run:
-    """The run first, as everybody does who takes both."""
+    """The run first, as everybody does who takes both: so the last of its letters is seen to be the last."""
     run_id = DeadLetter.objects.filter(id=dead_letter_id).values_list("run_id", flat=True).first()
     if run_id is None:
         raise UnknownDeadLetter(dead_letter_id)
-    return Run.objects.select_for_update().get(id=run_id)
+    run = Run.objects.select_for_update().filter(id=run_id).first()
+    if run is None:
+        raise UnknownDeadLetter(dead_letter_id)
+    return run
 
 
 def _lock_open(dead_letter_id: int) -> DeadLetter:

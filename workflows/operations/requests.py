@@ -1,24 +1,57 @@
 """What every change of a request to people has in common: its end, its output and its audit events."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Sequence
 from datetime import datetime
 
 from audit import operations as audit
-from audit.events import Actor, Event, EventKind
-from workflows import human_queries
+from audit.events import Actor
+from workflows import human_queries, human_rights
 from workflows.core.asking import Asking
 from workflows.core.definition import JsonObject
 from workflows.core.outcome import Failed
 from workflows.core.states import FailureKind
-from workflows.core.voting import Choice, OnExpiry, RequestState
+from workflows.core.telling import Occasion
+from workflows.core.voting import Choice, OnExpiry, RequestKind, RequestState, is_over
+from workflows.human_errors import ClaimRefused, NotAsked, RequestClosed, UnknownRequest
 from workflows.human_models import HumanAnswer, HumanRequest
+from workflows.human_rights import Person
+from workflows.operations import telling
+from workflows.operations.request_events import Happened, event_of
 
-_ENDS: Mapping[RequestState, EventKind] = {
-    RequestState.APPROVED: EventKind.APPROVAL_APPROVED,
-    RequestState.REJECTED: EventKind.APPROVAL_REJECTED,
-    RequestState.EXPIRED: EventKind.APPROVAL_EXPIRED,
-    RequestState.WITHDRAWN: EventKind.APPROVAL_WITHDRAWN,
-}
+
+def lock(request_id: int) -> HumanRequest:
+    """This will lock a request inside the caller's transaction: it comes before all that belongs to it.
+
+    Raises UnknownRequest.
+    """
+    row = HumanRequest.objects.select_for_update().filter(id=request_id).first()
+    if row is None:
+        raise UnknownRequest(request_id)
+    return row
+
+
+def require_open(row: HumanRequest, *, now: datetime) -> None:
+    """This will refuse what comes too late. Raises RequestClosed."""
+    rule = human_queries.asking_of(row).rule(begun_at=row.opened_at)
+    if row.state != RequestState.OPEN or is_over(rule, at=now):
+        raise RequestClosed(request_id=row.id, state=row.state, expires_at=row.expires_at)
+
+
+def require_right(row: HumanRequest, *, person: Person) -> Sequence[str]:
+    """This will name those whose rights somebody holds. Raises NotAsked when that one holds none."""
+    if person.id in row.starters:
+        raise NotAsked(request_id=row.id, name=person.name, why="who started the run may not decide")
+    held = human_rights.held(row, person=person)
+    if not held:
+        raise NotAsked(request_id=row.id, name=person.name, why=_why_not(row, person=person))
+    return held
+
+
+def require_claim(row: HumanRequest, *, person: Person) -> None:
+    """This will refuse who wants a task that somebody else has. Raises ClaimRefused."""
+    if row.claimed_by not in ("", person.id) and (name := human_rights.claimer_of(row)):
+        why = f"{name} has it since {row.claimed_at:%Y-%m-%d %H:%M:%S} UTC, and may give it back"
+        raise ClaimRefused(request_id=row.id, name=person.name, why=why)
 
 
 def close(row: HumanRequest, *, state: RequestState, actor: Actor, at: datetime, **told: object) -> None:
@@ -28,7 +61,10 @@ def close(row: HumanRequest, *, state: RequestState, actor: Actor, at: datetime,
     row.state, row.closed_at, row.closed_by = state, at, str(actor)
     row.output = None if state is RequestState.WITHDRAWN else dict(_output(terms, state=state, answers=answers))
     row.save(update_fields=["state", "closed_at", "closed_by", "output"])
-    audit.record(event_of(row, kind=_ENDS[state], actor=actor, at=at, **told))
+    audit.record(event_of(row, happened=Happened(state.value), actor=actor, at=at, **told))
+    if state is not RequestState.WITHDRAWN:
+        occasion = Occasion.EXPIRED if state is RequestState.EXPIRED else Occasion.DECIDED
+        telling.tell(row, occasion=occasion, now=at)
 
 
 def result_of(row: HumanRequest) -> JsonObject | Failed:
@@ -38,29 +74,23 @@ def result_of(row: HumanRequest) -> JsonObject | Failed:
     if row.state == RequestState.WITHDRAWN:
         return _failed("it was withdrawn", output=output)
     if row.state == RequestState.EXPIRED and terms.on_expiry is OnExpiry.FAIL:
-        return _failed(f"nobody decided until {row.expires_at:%Y-%m-%d %H:%M:%S} UTC", output=output)
-    if terms.fails_on_reject and not output.get("approved"):
+        told = "nobody decided" if row.kind == RequestKind.APPROVAL else "nobody has done it"
+        return _failed(f"{told} until {row.expires_at:%Y-%m-%d %H:%M:%S} UTC", output=output)
+    if terms.kind is RequestKind.APPROVAL and terms.fails_on_reject and not output.get("approved"):
         return _failed(_rejection(row), output=output)
     return output
 
 
-def event_of(row: HumanRequest, *, kind: EventKind, actor: Actor, at: datetime, **payload: object) -> Event:
-    """This will state what happened to a request, as something that happened in its run."""
-    told: dict[str, object] = {"request": row.id, "step": row.step, "digest": row.digest, **payload}
-    if row.index is not None:
-        told["index"] = row.index
-    return Event(
-        kind=kind,
-        actor=actor,
-        subject_type="run",
-        subject_id=str(row.run_id),
-        correlation_id=row.correlation_id,
-        at=at,
-        payload=told,
-    )
+def _why_not(row: HumanRequest, *, person: Person) -> str:
+    handed = [one for one in human_rights.delegations_of(row) if one.giver == person.id]
+    if handed:
+        return f"the say was handed to {handed[-1].taker_name}"
+    return f"asked are {human_queries.people_text(row)}"
 
 
-def _output(terms: Asking, *, state: RequestState, answers: Collection[HumanAnswer]) -> JsonObject:
+def _output(terms: Asking, *, state: RequestState, answers: Sequence[HumanAnswer]) -> JsonObject:
+    if terms.kind is RequestKind.TASK:
+        return _done(answers[-1] if answers else None)
     is_expired = state is RequestState.EXPIRED
     approved = state is RequestState.APPROVED or (is_expired and terms.on_expiry is OnExpiry.APPROVE)
     forms = [answer.form for answer in answers if answer.choice == Choice.APPROVE and answer.form is not None]
@@ -71,6 +101,7 @@ def _output(terms: Asking, *, state: RequestState, answers: Collection[HumanAnsw
         "decisions": [
             {
                 "by": answer.name,
+                "for": answer.behalf,
                 "at": answer.at.isoformat(),
                 "decision": answer.choice,
                 "comment": answer.comment,
@@ -78,6 +109,18 @@ def _output(terms: Asking, *, state: RequestState, answers: Collection[HumanAnsw
             }
             for answer in answers
         ],
+    }
+
+
+def _done(answer: HumanAnswer | None) -> JsonObject:
+    return {
+        "completed": answer is not None,
+        "expired": answer is None,
+        "by": None if answer is None else answer.name,
+        "for": [] if answer is None else answer.behalf,
+        "at": None if answer is None else answer.at.isoformat(),
+        "comment": "" if answer is None else answer.comment,
+        "form": None if answer is None else answer.form,
     }
 
 

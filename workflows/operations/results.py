@@ -27,6 +27,7 @@ from workflows.core.switching import USES as SWITCH
 from workflows.errors import InputInvalid, ResultRefused, UnknownRun
 from workflows.models import Activation, DeadLetter, InputOverride, Run, Step
 from workflows.operations import limits, repairs, subjects
+from workflows.operations.patience import patiently
 from workflows.operations.revival import Comeback
 from workflows.operations.subjects import Cause
 from workflows.store import GATES
@@ -54,24 +55,27 @@ class SetResult:
 def set_result(*, run_id: UUID, wanted: SetResult, actor: Actor, now: datetime) -> Run:
     """This will have a step that failed, waits or is under way succeed with an output somebody gives.
 
-    A step that failed comes back as with a requeue of its dead letter. Raises UnknownRun, ResultRefused, InputInvalid,
-    and what `requeue_dead_letter` raises.
+    A step that failed comes back as with a requeue of its dead letter. Raises UnknownRun, RunBusy, ResultRefused,
+    InputInvalid, and what `requeue_dead_letter` raises.
     """
-    with transaction.atomic():
-        run = Run.objects.select_for_update().filter(id=run_id).first()
-        if run is None:
-            raise UnknownRun(run_id)
-        definition = _definition(run, wanted=wanted)
-        _check(wanted)
-        letter = _find_letter(run, wanted=wanted)
-        before = _before(letter)
-        _put(run, wanted=wanted, actor=actor, now=now)
-        if letter is not None:
-            repairs.requeue_dead_letter(dead_letter_id=letter.id, actor=actor, now=now)
-        else:
-            _take(run, wanted=wanted, definition=definition, actor=actor, now=now)
-        audit.record(_event(run, wanted=wanted, before=before, actor=actor, now=now))
-        run.refresh_from_db()
+    return patiently(lambda: _set_result(run_id, wanted=wanted, actor=actor, now=now))
+
+
+def _set_result(run_id: UUID, *, wanted: SetResult, actor: Actor, now: datetime) -> Run:
+    run = Run.objects.select_for_update().filter(id=run_id).first()
+    if run is None:
+        raise UnknownRun(run_id)
+    definition = _definition(run, wanted=wanted)
+    _check(wanted)
+    letter = _find_letter(run, wanted=wanted)
+    before = _before(letter)
+    _put(run, wanted=wanted, actor=actor, now=now)
+    if letter is not None:
+        repairs.requeue_dead_letter(dead_letter_id=letter.id, actor=actor, now=now)
+    else:
+        _take(run, wanted=wanted, definition=definition, actor=actor, now=now)
+    audit.record(_event(run, wanted=wanted, before=before, actor=actor, now=now))
+    run.refresh_from_db()
     return run
 
 
@@ -133,7 +137,8 @@ def _take(run: Run, *, wanted: SetResult, definition: StepDefinition, actor: Act
             actor=actor,
             now=now,
         )
-    at_it = Activation.objects.select_for_update().filter(run_id=run.id, segment=segment, position=position)
+    own = Activation.objects.select_for_update(nowait=True).filter(run_id=run.id, segment=segment)
+    at_it = own.filter(position=position)
     row = None if wanted.index is not None else at_it.first()
     if run.state != RunState.RUNNING or row is None or row.wait_reason in GATES:
         raise ResultRefused(run_id=run.id, place=wanted.place, why=_why_not(run, wanted=wanted, row=row))

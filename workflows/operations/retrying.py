@@ -12,12 +12,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 import orjson
-from django.db import transaction
 from django.db.models import QuerySet
 
 from audit import operations as audit
 from audit.events import Actor, Event, EventKind
-from workflows import plans, queries, statements, store
+from workflows import plans, queries, statements
 from workflows.core import identity, progress
 from workflows.core.definition import JsonValue
 from workflows.core.problems import Problem
@@ -32,12 +31,11 @@ from workflows.errors import (
     RetryUnderWay,
     RunNotEnded,
     UnknownRun,
-    UnknownWorkflow,
-    WorkflowDisabled,
 )
 from workflows.models import DeadLetter, Retry, Run
-from workflows.operations import carrying, closing, deadlines, repairs, waiting
+from workflows.operations import carrying, child_retries, closing, deadlines, repairs, starting, waiting
 from workflows.operations.fairness import share_of
+from workflows.operations.patience import patiently
 from workflows.operations.revival import Comeback
 from workflows.plans import Program
 
@@ -104,33 +102,41 @@ def retry_run(*, run_id: UUID, wanted: RetryWanted, actor: Actor, now: datetime,
     """This will retry a run that has ended; what it does goes on after `delay_s`.
 
     Its open dead letters count as requeued, and their trials end with the retry. Raises as `preview_retry`, and
-    RetryRefused where the definition stands in the way, and what `requeue_dead_letter` raises for a retry in place.
+    RunBusy, RetryRefused where the definition stands in the way, and what `requeue_dead_letter` raises for a retry in
+    place.
     """
-    with transaction.atomic():
-        run = Run.objects.select_for_update().filter(id=run_id).first()
-        if run is None:
-            raise UnknownRun(run_id)
-        prepared = _prepare(run, wanted=wanted)
-        if prepared.plan.hindrances:
-            raise RetryRefused(run_id=run_id, problems=prepared.plan.hindrances)
-        if not prepared.is_new_run:
-            _requeue(run, actor=actor, now=now, delay_s=delay_s)
-            return prepared.told(run_id)
-        advance = _advance(prepared)
-        new = _begin(prepared, actor=actor, now=now, delay_s=delay_s)
-        carrying.carry(steps=prepared.plan.reused, source=run.id, target=new.id)
-        _audit(prepared, new=new, wanted=wanted, actor=actor, now=now)
-        _start(prepared, new=new, advance=advance, delay_s=delay_s, now=now)
-        _link(prepared, new=new, wanted=wanted, actor=actor, now=now)
-        repairs.hand_over(run, actor=actor, now=now)
-        waiting.requeue(Comeback(run=new, program=prepared.program, delay_s=delay_s, now=now), was_ended=True)
-        statements.run("notify", {})
+    return patiently(lambda: _retry(run_id, wanted=wanted, actor=actor, now=now, delay_s=delay_s))
+
+
+def _retry(run_id: UUID, *, wanted: RetryWanted, actor: Actor, now: datetime, delay_s: float) -> Retried:
+    run = Run.objects.select_for_update().filter(id=run_id).first()
+    if run is None:
+        raise UnknownRun(run_id)
+    prepared = _prepare(run, wanted=wanted)
+    if prepared.plan.hindrances:
+        raise RetryRefused(run_id=run_id, problems=prepared.plan.hindrances)
+    if not prepared.is_new_run:
+        _requeue(run, actor=actor, now=now, delay_s=delay_s)
+        return prepared.told(run_id)
+    advance = _advance(prepared)
+    new = _begin(prepared, actor=actor, now=now, delay_s=delay_s)
+    carrying.carry(steps=prepared.plan.reused, source=run.id, target=new.id)
+    _audit(prepared, new=new, wanted=wanted, actor=actor, now=now)
+    _start(prepared, new=new, advance=advance, delay_s=delay_s, now=now)
+    _link(prepared, new=new, wanted=wanted, actor=actor, now=now)
+    child_retries.tie(run, retry=new)
+    repairs.hand_over(run, actor=actor, now=now)
+    waiting.requeue(Comeback(run=new, program=prepared.program, delay_s=delay_s, now=now), was_ended=True)
+    statements.run("notify", {})
     return prepared.told(new.id)
 
 
 def _prepare(run: Run, *, wanted: RetryWanted) -> _Prepared:
     if run.state == RunState.RUNNING:
         raise RunNotEnded(run.id)
+    if run.is_dry:
+        problem = Problem("$", "it was a dry run, which is not retried", "start another one")
+        raise RetryRefused(run_id=run.id, problems=[problem])
     before = plans.program_of(run.program_id)
     past = queries.step_states(run_id=run.id)
     undone = {undo.undoes for undo in before.plan.undo_of.values() if undo.undoes and undo.id in past}
@@ -168,13 +174,10 @@ def _open_letters(run: Run) -> QuerySet[DeadLetter]:
 
 
 def _program(run: Run, *, wanted: RetryWanted) -> Program:
-    """The version a new run gets. Raises WorkflowDisabled."""
-    found = store.find_newest_version(name=run.workflow_name)
-    if found is None:
-        raise UnknownWorkflow(run.workflow_name)
-    newest, is_enabled = found
-    if not is_enabled:
-        raise WorkflowDisabled(run.workflow_name)
+    """The version a new run gets; the newest is the one that a start of the same key gets. Raises WorkflowDisabled."""
+    is_own = run.correlation_id == str(run.id)
+    key = run.start_key if is_own and run.start_key is not None else run.correlation_id
+    newest = starting.find_version(workflow=run.workflow_name, key=key)
     return plans.program_of(newest if wanted.on_newest else run.version_id)
 
 

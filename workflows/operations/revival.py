@@ -24,13 +24,19 @@ _STOPPED = "deadline"
 """The owner of what a deadline stopped: nobody who answers."""
 
 
-_NOT_PARKED: Mapping[str, object] = {
+_ANEW: Mapping[str, object] = {
+    "attempt": 1,
+    "error": None,
+    "previous_delay_s": None,
+    "started_at": None,
+    "ended_at": None,
     "wait_reason": "",
     "wait_object": "",
     "parked_at": None,
     "parked_s": 0.0,
     "is_woken": False,
 }
+"""The columns of an item that begins again: nothing of what it was before, and of what it waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,16 +88,7 @@ def restart(comeback: Comeback, *, letter: DeadLetter) -> None:
         return
     _lock_pullers(comeback, step=step)
     Item.objects.filter(run_id=run.id, step=step, index=letter.index).update(
-        state=ItemState.WAITING,
-        due_at=comeback.due_at,
-        attempt=1,
-        error=None,
-        previous_delay_s=None,
-        started_at=None,
-        ended_at=None,
-        slot=None,
-        round=run.round,
-        **_NOT_PARKED,
+        state=ItemState.WAITING, due_at=comeback.due_at, slot=None, round=run.round, **_ANEW
     )
     definition = comeback.program.plan.graph.steps[step]
     others = 0 if definition.on_failure is None else _bring_back_others(comeback, letter=letter)
@@ -106,15 +103,7 @@ def _bring_back_others(comeback: Comeback, *, letter: DeadLetter) -> int:
     known = [index for index in letters.exclude(id=letter.id).values_list("index", flat=True) if index is not None]
     items = Item.objects.filter(run_id=run_id, step=step, state__in=(ItemState.CANCELLED, ItemState.FAILED))
     return items.exclude(index__in=known).update(
-        state=ItemState.WAITING,
-        due_at=comeback.due_at,
-        attempt=1,
-        error=None,
-        previous_delay_s=None,
-        started_at=None,
-        ended_at=None,
-        slot=None,
-        round=comeback.run.round,
+        state=ItemState.WAITING, due_at=comeback.due_at, slot=None, round=comeback.run.round, **_ANEW
     )
 
 
@@ -191,13 +180,12 @@ def _revive_items(comeback: Comeback, *, step: StepDefinition) -> None:
     taken = Fanout.objects.get(run_id=run_id, step=step.id).next_index
     stopped = Item.objects.filter(run_id=run_id, step=step.id, state=ItemState.CANCELLED)
     lost = [index for index, error in stopped.order_by("index").values_list("index", "error") if _is_lost(error)]
-    fresh = {**_NOT_PARKED, "attempt": 1, "previous_delay_s": None, "started_at": None, "ended_at": None, "error": None}
     for slot, index in enumerate(lost, start=1):
         Item.objects.filter(run_id=run_id, step=step.id, index=index).update(
-            state=ItemState.RUNNING, slot=slot, due_at=None, **fresh
+            state=ItemState.RUNNING, slot=slot, due_at=None, **_ANEW
         )
-    stopped.filter(index__gte=taken).update(state=ItemState.READY, slot=None, due_at=None, **fresh)
-    stopped.update(state=ItemState.WAITING, slot=None, due_at=comeback.due_at, **fresh)
+    stopped.filter(index__gte=taken).update(state=ItemState.READY, slot=None, due_at=None, **_ANEW)
+    stopped.update(state=ItemState.WAITING, slot=None, due_at=comeback.due_at, **_ANEW)
     pullers = max(len(lost), min(step.parallel, Item.objects.filter(run_id=run_id, step=step.id).count()))
     Activation.objects.bulk_create(
         comeback.activation(step.id, slot=slot, is_lost=slot <= len(lost), epoch=1 if slot <= len(lost) else 0)

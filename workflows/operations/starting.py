@@ -1,11 +1,14 @@
-"""Starts runs: the run, its first activations and its audit event in one statement, never on an old version.
+"""Starts runs: the run, its first activations and its audit event in one statement, on a version that is in use.
+
+While a canary is under way each start gets one of two versions, by its correlation id, else by its idempotency key,
+else by chance; see `workflows/core/canary.py`.
 
 It joins the caller's transaction if there is one: business data and runs commit together or not at all.
 """
 
 import hashlib
 import os
-from collections.abc import Sequence, Set
+from collections.abc import Iterable, Sequence, Set
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +18,7 @@ import orjson
 from django.db import transaction
 
 from audit.events import Actor, Event, EventKind, encode
-from workflows import plans, store, tracing
+from workflows import plans, release_store, store, tracing
 from workflows.core import identity, progress
 from workflows.core.definition import JsonValue
 from workflows.core.problems import Problem
@@ -24,16 +27,18 @@ from workflows.core.states import RunState
 from workflows.core.storable import holds_nul
 from workflows.errors import InputInvalid, LaneFull, StartKeyReused, UnknownWorkflow, WorkflowDisabled
 from workflows.models import WorkflowVersion
-from workflows.operations import admission, deadlines, lane_room, start_keys, timings
+from workflows.operations import admission, deadlines, dry_runs, lane_room, start_keys, timings
+from workflows.operations.dry_runs import Dry
 from workflows.operations.fairness import Share, share_of
 from workflows.plans import Program
+from workflows.release_store import CurrentRelease
 from workflows.store import EntryRow, RunRow
 
 PRIORITIES = range(-100, 101)
 _KNOWN_MAX = 1024
-_known_newest: dict[str, int] = {}
-"""The newest version of each workflow as this process saw it last. The statement that starts runs checks it, so that
-what has become old costs one look-up and never a run."""
+_known: dict[str, CurrentRelease] = {}
+"""The release of each workflow as this process saw it last. The statement that starts runs checks it, so that what has
+become old costs one look-up and never a run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +47,8 @@ class Start:
 
     `key` makes the start idempotent: the client's name and its Idempotency-Key. `correlation_id` and
     `traceparent` (W3C) connect the run with what caused it. Higher `priority` starts first. Before `start_at`
-    nothing starts; what is past means at once. `actor`: who caused this one, if not the caller.
+    nothing starts; what is past means at once. `actor`: who caused this one, if not the caller. With `version` it gets
+    that one, whatever is in use. `dry`: it has no effect outside, asks no gates and counts nowhere.
     """
 
     input: JsonValue = None
@@ -52,6 +58,8 @@ class Start:
     priority: int = 0
     start_at: datetime | None = None
     actor: Actor | None = None
+    version: int | None = None
+    dry: Dry | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +81,22 @@ class Started:
 class _Wanted:
     """Starts of one workflow, and what their caller asks besides."""
 
+    workflow: str
     starts: Sequence[Start]
+    run_ids: Sequence[UUID]
     actor: Actor
     now: datetime
     is_limited: bool
     key_wait_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A start, the id its run would have, and the version it gets."""
+
+    start: Start
+    run_id: UUID
+    program: Program
 
 
 def start_run(
@@ -89,70 +108,138 @@ def start_run(
     is_limited: bool = False,
     key_wait_ms: int | None = None,
 ) -> Started:
-    """This will start one run of the newest version. Raises as `start_runs` does.
+    """This will start one run of a version that is in use. Raises as `start_runs` does.
 
     With `key_wait_ms` it raises OperationalError when another transaction uses the key for longer than that.
     """
-    wanted = _Wanted(starts=[start], actor=actor, now=now, is_limited=is_limited, key_wait_ms=key_wait_ms)
-    return _traced(wanted, workflow=workflow)[0]
+    wanted = _Wanted(
+        workflow=workflow,
+        starts=[start],
+        run_ids=_run_ids(1, now=now),
+        actor=actor,
+        now=now,
+        is_limited=is_limited,
+        key_wait_ms=key_wait_ms,
+    )
+    return _traced(wanted)[0]
 
 
 def start_runs(
     *, workflow: str, starts: Sequence[Start], actor: Actor, now: datetime, is_limited: bool = False
 ) -> Sequence[Started]:
-    """This will start runs of the newest version, all or none, in their order.
+    """This will start runs of versions that are in use, all or none, in their order.
 
-    Raises UnknownWorkflow, WorkflowDisabled, InputInvalid, StartKeyReused, where the definition controls flow
-    StartRateLimited and ConcurrencyReached, and, when `is_limited`, LaneFull when too much waits already in a lane
-    they begin in; a start whose key is known is answered all the same. Inside the caller's
+    Raises UnknownWorkflow, UnknownVersion, WorkflowDisabled, InputInvalid, StartKeyReused, where the definition
+    controls flow StartRateLimited and ConcurrencyReached, and, when `is_limited`, LaneFull when too much waits already
+    in a lane they begin in; a start whose key is known is answered all the same. Inside the caller's
     `transaction.atomic()` the runs begin when it commits, and never when it does not.
     """
-    wanted = _Wanted(starts=starts, actor=actor, now=now, is_limited=is_limited, key_wait_ms=None)
-    return _traced(wanted, workflow=workflow)
+    wanted = _Wanted(
+        workflow=workflow,
+        starts=starts,
+        run_ids=_run_ids(len(starts), now=now),
+        actor=actor,
+        now=now,
+        is_limited=is_limited,
+        key_wait_ms=None,
+    )
+    return _traced(wanted)
 
 
-def _traced(wanted: _Wanted, *, workflow: str) -> Sequence[Started]:
-    with tracing.span_of_start(workflow):
+def find_version(*, workflow: str, key: str) -> int:
+    """This will give the id of the version that a start with this key gets now. Raises as `start_runs` does."""
+    return _release(workflow).version_for(key)
+
+
+def _run_ids(number: int, *, now: datetime) -> Sequence[UUID]:
+    unix_ms = int(now.timestamp() * 1000)
+    return [identity.run_id(unix_ms=unix_ms, random_bytes=os.urandom(10)) for _ in range(number)]
+
+
+def _traced(wanted: _Wanted) -> Sequence[Started]:
+    with tracing.span_of_start(wanted.workflow):
         started = None
-        known = _known_newest.get(workflow)
+        known = _known.get(wanted.workflow)
         if known is not None:
-            started = _start_on(known, wanted=wanted)
-        while started is None:  # again only when a version was published between the two statements
-            started = _start_on(_newest_version(workflow), wanted=wanted)
+            started = _start_in(known, wanted=wanted)
+        while started is None:  # again only when the release changed between the two statements
+            started = _start_in(_release(wanted.workflow), wanted=wanted)
         return started
 
 
-def _start_on(version_id: int, *, wanted: _Wanted) -> Sequence[Started] | None:
-    """Start on this version; None: it is not the newest one that may be started, and nothing has begun."""
+def _start_in(release: CurrentRelease, *, wanted: _Wanted) -> Sequence[Started] | None:
+    """Start what this release gives; None: it is not in use any more, and nothing has begun."""
     try:
-        program = plans.program_of(version_id)
+        candidates = _candidates(release, wanted=wanted)
     except WorkflowVersion.DoesNotExist:  # what was remembered was published in a transaction that never committed
         return None
-    problems = _input_problems(program, starts=wanted.starts)
+    problems = _input_problems(candidates)
     if problems:
-        if _newest_version(program.workflow_name) != version_id:
+        if _release(wanted.workflow).id != release.id:
             return None
         raise InputInvalid(problems)
+    programs = {one.program.version_id: one.program for one in candidates}
     if wanted.is_limited:
-        _ask_for_room(program, starts=wanted.starts)
-    deadline_s = deadlines.length_s(program.plan.definition.deadline, workflow=program.workflow_name)
+        _ask_for_room(programs.values(), starts=wanted.starts)
+    lengths_s = {
+        version_id: deadlines.length_s(program.plan.definition.deadline, workflow=wanted.workflow)
+        for version_id, program in programs.items()
+    }
     rows = [
-        _row(program, start=start, actor=start.actor or wanted.actor, deadline_s=deadline_s, now=wanted.now)
-        for start in wanted.starts
+        _row(one, actor=one.start.actor or wanted.actor, deadline_s=lengths_s[one.program.version_id], now=wanted.now)
+        for one in candidates
     ]
-    entries = [entry for row in rows for entry in _entries(program, run_id=row["id"])]
-    if program.flow is not None:
-        return _ask_gates(program, rows=rows, entries=entries, wanted=wanted)
+    entries = [entry for one in candidates for entry in _entries(one.program, run_id=str(one.run_id))]
+    if any(start.dry is not None for start in wanted.starts):
+        return _start_dry(release, candidates=candidates, rows=rows, entries=entries, wanted=wanted)
+    if any(program.flow is not None for program in programs.values()):
+        return _ask_gates(release, candidates=candidates, rows=rows, entries=entries, wanted=wanted)
     is_one_statement = len(rows) == 1 or all(row["start_key"] is None for row in rows)
     with nullcontext() if is_one_statement else transaction.atomic():
-        begun = store.start_runs(version_id=version_id, runs=rows, entries=entries, wait_ms=wanted.key_wait_ms)
+        begun = store.start_runs(release_id=release.id, runs=rows, entries=entries, wait_ms=wanted.key_wait_ms)
         return None if begun is None else _resolve(rows, begun=begun)
 
 
-def _ask_for_room(program: Program, *, starts: Sequence[Start]) -> None:
+def _start_dry(
+    release: CurrentRelease,
+    *,
+    candidates: Sequence[_Candidate],
+    rows: Sequence[RunRow],
+    entries: Sequence[EntryRow],
+    wanted: _Wanted,
+) -> Sequence[Started] | None:
+    """A dry run keeps what its steps are answered with. Among others, those that are not dry would miss gates."""
+    if len(rows) > 1:
+        raise InputInvalid([Problem("$", "dry runs are started one by one", "start this one alone")])
+    dry = candidates[0].start.dry
+    assert dry is not None, "somebody asked for a dry run"
+    pins = dry_runs.check(dry, program=candidates[0].program)
+    with transaction.atomic():
+        begun = store.start_runs(release_id=release.id, runs=rows, entries=entries, wait_ms=wanted.key_wait_ms)
+        if begun is None:
+            return None
+        dry_runs.keep(sorted(begun), pins=pins, of=dry.of)
+        return _resolve(rows, begun=begun)
+
+
+def _candidates(release: CurrentRelease, *, wanted: _Wanted) -> Sequence[_Candidate]:
+    return [
+        _Candidate(start, run_id, plans.program_of(_version_of(start, run_id=run_id, release=release, wanted=wanted)))
+        for start, run_id in zip(wanted.starts, wanted.run_ids, strict=True)
+    ]
+
+
+def _version_of(start: Start, *, run_id: UUID, release: CurrentRelease, wanted: _Wanted) -> int:
+    if start.version is not None:
+        return plans.version_id(workflow=wanted.workflow, number=start.version)
+    return release.version_for(start.correlation_id or start.key or str(run_id))
+
+
+def _ask_for_room(programs: Iterable[Program], *, starts: Sequence[Start]) -> None:
     """Starts whose keys are known add nothing to a lane: they are looked up only when it is full. Raises LaneFull."""
+    lanes = {program.plan.segments[entry.segment].lane for program in programs for entry in _first(program)}
     try:
-        for lane in {program.plan.segments[entry.segment].lane for entry in _first(program)}:
+        for lane in lanes:
             lane_room.ask(lane)
     except LaneFull:
         if not admission.are_known([start.key for start in starts]):
@@ -160,46 +247,56 @@ def _ask_for_room(program: Program, *, starts: Sequence[Start]) -> None:
 
 
 def _ask_gates(
-    program: Program, *, rows: Sequence[RunRow], entries: Sequence[EntryRow], wanted: _Wanted
+    release: CurrentRelease,
+    *,
+    candidates: Sequence[_Candidate],
+    rows: Sequence[RunRow],
+    entries: Sequence[EntryRow],
+    wanted: _Wanted,
 ) -> Sequence[Started] | None:
-    """Gates answer some starts without storing a run: so the version is checked before they are asked, too."""
-    if _newest_version(program.workflow_name) != program.version_id:
+    """Gates answer some starts without storing a run: so the release is checked before they are asked, too."""
+    if _release(wanted.workflow).id != release.id:
         return None
     admitted = admission.admit(
-        program, rows=rows, entries=entries, actor=wanted.actor, now=wanted.now, key_wait_ms=wanted.key_wait_ms
+        release,
+        programs=[one.program for one in candidates],
+        rows=rows,
+        entries=entries,
+        actor=wanted.actor,
+        now=wanted.now,
+        key_wait_ms=wanted.key_wait_ms,
     )
     if admitted is None:
         return None
     return [Started(one.run_id, one.is_new, one.joined, one.state, one.is_repeated) for one in admitted]
 
 
-def _newest_version(name: str) -> int:
-    """Look the newest version up, and remember it for the next start."""
-    found = store.find_newest_version(name=name)
+def _release(name: str) -> CurrentRelease:
+    """Look the release up, and remember it for the next start."""
+    found = release_store.find_release(name=name)
     if found is None:
         raise UnknownWorkflow(name)
-    version_id, is_enabled = found
-    if not is_enabled:
+    if not found.is_enabled:
         raise WorkflowDisabled(name)
-    if len(_known_newest) >= _KNOWN_MAX:
-        _known_newest.clear()
-    _known_newest[name] = version_id
-    return version_id
+    if len(_known) >= _KNOWN_MAX:
+        _known.clear()
+    _known[name] = found
+    return found
 
 
-def _input_problems(program: Program, *, starts: Sequence[Start]) -> Sequence[Problem]:
+def _input_problems(candidates: Sequence[_Candidate]) -> Sequence[Problem]:
     problems: list[Problem] = []
-    for position, start in enumerate(starts):
-        prefix = "$" if len(starts) == 1 else f"$[{position}]"
-        problems.extend(program.input_problems(start.input, prefix=prefix))
-        if start.priority not in PRIORITIES:
+    for position, one in enumerate(candidates):
+        prefix = "$" if len(candidates) == 1 else f"$[{position}]"
+        problems.extend(one.program.input_problems(one.start.input, prefix=prefix))
+        if one.start.priority not in PRIORITIES:
             hint = f"write a whole number from {PRIORITIES.start} to {PRIORITIES.stop - 1}"
-            problems.append(Problem("priority", f"{start.priority} is no priority", hint))
+            problems.append(Problem("priority", f"{one.start.priority} is no priority", hint))
     return problems
 
 
-def _row(program: Program, *, start: Start, actor: Actor, deadline_s: float | None, now: datetime) -> RunRow:
-    run_id = identity.run_id(unix_ms=int(now.timestamp() * 1000), random_bytes=os.urandom(10))
+def _row(candidate: _Candidate, *, actor: Actor, deadline_s: float | None, now: datetime) -> RunRow:
+    start, run_id, program = candidate.start, candidate.run_id, candidate.program
     start_at = start.start_at if start.start_at is not None and start.start_at > now else None
     input_text = _input_text(start.input)
     share = _share(program, run_id=run_id, start=start, now=now)
@@ -214,6 +311,7 @@ def _row(program: Program, *, start: Start, actor: Actor, deadline_s: float | No
             "workflow": program.workflow_name,
             "version": program.number,
             "input_sha256": hashlib.sha256(input_text).hexdigest(),
+            **({"mode": dry_runs.DRY_RUN} if start.dry is not None else {}),
         },
     )
     return {
@@ -229,8 +327,11 @@ def _row(program: Program, *, start: Start, actor: Actor, deadline_s: float | No
         "fairness_weight": share.weight,
         "deadline_at": None if deadline_s is None else ((start_at or now) + timedelta(seconds=deadline_s)).isoformat(),
         "start_key": start.key,
-        "start_digest": hashlib.sha256(program.workflow_name.encode() + b"\0" + input_text).hexdigest(),
+        "start_digest": start_keys.digest(
+            workflow=program.workflow_name, version=start.version, dry=start.dry, input_text=input_text
+        ),
         "start_at": None if start_at is None else start_at.isoformat(),
+        "is_dry": start.dry is not None,
         "created_at": now.isoformat(),
         "event": encode(event),
     }

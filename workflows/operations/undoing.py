@@ -3,8 +3,6 @@
 from datetime import datetime
 from uuid import UUID
 
-from django.db import transaction
-
 from audit.events import Actor
 from workflows import plans, queries, statements
 from workflows.core import closing as owed
@@ -13,6 +11,7 @@ from workflows.core.states import Phase, RunState, StepState
 from workflows.errors import NothingToUndo, RunNotEnded, UnknownRun
 from workflows.models import Retry, Run
 from workflows.operations import closing, revival, waiting
+from workflows.operations.patience import patiently
 from workflows.operations.revival import Comeback
 from workflows.plans import Program
 
@@ -21,25 +20,28 @@ def undo_run(*, run_id: UUID, actor: Actor, now: datetime, reason: str) -> Run:
     """This will undo what an ended run did, in the reverse order; asking again changes nothing.
 
     It ends as failed if it had failed, and as cancelled if it had succeeded or was cancelled; `finally` does not run
-    again. Raises UnknownRun, RunNotEnded, NothingToUndo.
+    again. Raises UnknownRun, RunBusy, RunNotEnded, NothingToUndo.
     """
-    with transaction.atomic():
-        run = Run.objects.select_for_update().filter(id=run_id).first()
-        if run is None:
-            raise UnknownRun(run_id)
-        if run.state == RunState.RUNNING and run.is_undoing:
-            return run
-        if run.state == RunState.RUNNING:
-            raise RunNotEnded(run_id)
-        heirs = Retry.objects.filter(of_id=run_id).exclude(reused=[]).order_by("-asked_at")
-        for heir in heirs.values_list("run_id", flat=True):
-            raise NothingToUndo(run_id=run_id, why=f"run {heir} has taken its results over: undo that one")
-        program = plans.program_of(run.program_id)
-        if _is_undone(run, program=program):
-            return run
-        _undo(run, program=program, actor=actor, now=now, reason=reason)
-        run.refresh_from_db()
+    return patiently(lambda: _undo_ended(run_id, actor=actor, now=now, reason=reason))
+
+
+def _undo_ended(run_id: UUID, *, actor: Actor, now: datetime, reason: str) -> Run:
+    run = Run.objects.select_for_update().filter(id=run_id).first()
+    if run is None:
+        raise UnknownRun(run_id)
+    if run.state == RunState.RUNNING and run.is_undoing:
         return run
+    if run.state == RunState.RUNNING:
+        raise RunNotEnded(run_id)
+    heirs = Retry.objects.filter(of_id=run_id).exclude(reused=[]).order_by("-asked_at")
+    for heir in heirs.values_list("run_id", flat=True):
+        raise NothingToUndo(run_id=run_id, why=f"run {heir} has taken its results over: undo that one")
+    program = plans.program_of(run.program_id)
+    if _is_undone(run, program=program):
+        return run
+    _undo(run, program=program, actor=actor, now=now, reason=reason)
+    run.refresh_from_db()
+    return run
 
 
 def _is_undone(run: Run, *, program: Program) -> bool:

@@ -4,7 +4,7 @@ A woken step is performed again by a worker and reads for itself what has become
 step waits for, then its activations by id, then its item. See docs/adr/0018-steps-that-wait-hold-a-row.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -36,14 +36,31 @@ def wake(*, run_id: UUID, step: str, index: int | None = None) -> bool:
 
 
 def wake_all(waiting: Sequence[Waiting]) -> int:
-    """This will wake steps as `wake` does; gives how many were parked."""
+    """This will wake steps as `wake` does; gives how many were parked.
+
+    A run may be moved to another version meanwhile: then its steps are woken where they are now. Once one is locked,
+    its run is not moved any more.
+    """
+    woken, programs = 0, _programs(waiting)
+    while waiting:
+        woken += _wake_at(waiting, programs=programs)
+        before, programs = programs, _programs(waiting)
+        waiting = [one for one in waiting if programs.get(one.run_id) not in (None, before.get(one.run_id))]
+    return woken
+
+
+def _programs(waiting: Sequence[Waiting]) -> Mapping[UUID, int]:
     runs = Run.objects.only("id", "version_id", "grown_id").in_bulk({one.run_id for one in waiting})
+    return {run_id: run.program_id for run_id, run in runs.items()}
+
+
+def _wake_at(waiting: Sequence[Waiting], *, programs: Mapping[UUID, int]) -> int:
     woken = 0
     sleepers: list[Sleeper] = []
     for one in sorted(set(waiting), key=lambda one: (one.run_id, one.step, one.index or 0)):
-        if one.run_id not in runs:
+        if one.run_id not in programs:
             continue
-        segment, position = plans.program_of(runs[one.run_id].program_id).plan.place_of[one.step]
+        segment, position = plans.program_of(programs[one.run_id]).plan.place_of[one.step]
         if one.index is None:
             sleepers.append(Sleeper(one.run_id, segment, position))
         else:

@@ -38,6 +38,16 @@ def span(seconds: float | None) -> str:
 
 
 @register.filter
+def milliseconds(length: float) -> str:
+    """This will write a length of time given in milliseconds.
+
+    >>> milliseconds(12), milliseconds(28_612)
+    ('12 ms', '28.6 s')
+    """
+    return span(length / 1000)
+
+
+@register.filter
 def until(start: datetime | None, end: datetime | None) -> str:
     """This will write the time between two instants; nothing when one of them is not known."""
     return "" if start is None or end is None else span((end - start).total_seconds())

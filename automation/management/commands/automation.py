@@ -3,8 +3,10 @@
 import argparse
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 from rich.console import Console
@@ -14,9 +16,12 @@ from automation.management import (
     alerts,
     approvals,
     calendars,
+    calls,
     comparisons,
+    connections,
     dead_letters,
     doctor,
+    endpoints,
     events,
     incidents,
     limits,
@@ -24,6 +29,8 @@ from automation.management import (
     notifications,
     pauses,
     publishing,
+    receiver,
+    releases,
     results,
     retention,
     retrying,
@@ -31,8 +38,11 @@ from automation.management import (
     runs,
     scheduler,
     schedules,
+    secrets,
     tokens,
     trail,
+    webhooks,
+    why,
     worker,
 )
 from automation.management.subcommand import Parser, bad_input
@@ -42,17 +52,25 @@ from workflows.errors import WorkflowError
 _GROUPS = (
     approvals,
     publishing,
+    releases,
     runs,
+    why,
     run_ends,
     schedules,
     calendars,
+    calls,
     comparisons,
     events,
     dead_letters,
     incidents,
     limits,
+    connections,
+    secrets,
     moving,
     pauses,
+    receiver,
+    webhooks,
+    endpoints,
     alerts,
     notifications,
     results,
@@ -80,7 +98,8 @@ class Command(BaseCommand):
         subparsers = parser.add_subparsers(
             dest="subcommand", required=True, metavar="COMMAND", prog=parser.prog, parser_class=Parser
         )
-        for subcommand in (subcommand for group in _GROUPS for subcommand in group.SUBCOMMANDS):
+        added = tuple(import_module(name) for name in settings.OPERATOR_COMMANDS)
+        for subcommand in (subcommand for group in (*_GROUPS, *added) for subcommand in group.SUBCOMMANDS):
             subparser = subparsers.add_parser(subcommand.name, help=subcommand.help, description=subcommand.help)
             subcommand.add_arguments(subparser)
             subparser.set_defaults(handler=subcommand.run)

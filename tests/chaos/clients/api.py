@@ -4,19 +4,22 @@ import json
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http.client import HTTPException
 from random import Random
+from urllib.parse import urlencode
 from uuid import UUID
 
 from tests.chaos.book import Book, Wanted
+from tests.chaos.workloads import BY_NAME
 
 _TIMEOUT_S = 4.0
 _PAUSE_S = 0.3
 _PATIENCE_S = 25.0
-_CANCELS = 0.08
 _REPEATS = 0.15
+_INBOX = 50
+_REFUSALS = (":concurrency-reached", ":start-rate-limited")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,9 @@ class ApiClient:
         if dice.random() < _REPEATS:
             self._book.count(repeats=1)
             self._start_once(wanted, key=key)
-        if dice.random() < _CANCELS:
-            time.sleep(dice.uniform(0.0, 0.5))
+        workload = BY_NAME[wanted.workload]
+        if dice.random() < workload.cancels:
+            time.sleep(dice.uniform(0.0, workload.cancels_within_s))
             self._cancel(run_id)
 
     def requeue(self, letter_id: int) -> None:
@@ -57,16 +61,45 @@ class ApiClient:
         elif answer is not None and answer.status != 409:
             self._book.surprise(f"requeue of dead letter {letter_id}: {answer}")
 
+    def inbox(self, person: str) -> Sequence[int]:
+        """This will give the ids of what a person is asked and has not answered."""
+        answer = self._ask(f"/approvals?{urlencode({'waiting_for': person, 'limit': _INBOX})}")
+        rows = answer.body["results"] if answer is not None and answer.status == 200 else []
+        assert isinstance(rows, list)
+        return [row["id"] for row in rows]
+
+    def shown(self, request_id: int) -> Mapping[str, object] | None:
+        """This will give what somebody sees who is asked; None: there was no answer."""
+        answer = self._ask(f"/approvals/{request_id}")
+        shown = answer.body.get("show") if answer is not None else None
+        return shown if isinstance(shown, Mapping) else None
+
+    def decide(self, request_id: int, *, person: str, decision: str) -> None:
+        """This will bring the answer of a person, sometimes twice; somebody else, or the clock, may have been first."""
+        for _ in range(1 if Random(f"{person}/{request_id}").random() > _REPEATS else 2):
+            answer = self._ask(f"/approvals/{request_id}/decide", body={"as_user": person, "decision": decision})
+            if answer is not None and answer.status == 200:
+                self._book.answered(request_id, person=person, decision=decision)
+            elif answer is not None and answer.status != 409:
+                self._book.surprise(f"{decision} of request {request_id} by {person}: {answer}")
+
     def _start_once(self, wanted: Wanted, *, key: str) -> UUID | None:
         body = {"workflow": wanted.workload, "input": wanted.value}
+        workload, sent_at = BY_NAME[wanted.workload], time.monotonic()
         answer = self._ask("/runs", body=body, headers={"Idempotency-Key": f'"{key}"'})
         if answer is None:
+            return None
+        if workload.refuses and str(answer.body.get("type", "")).endswith(_REFUSALS):
+            self._book.count(refused=1)
             return None
         if answer.status not in (200, 201):
             self._book.surprise(f"start of {wanted.workload} {key}: {answer}")
             return None
         run_id = UUID(str(answer.body["id"]))
-        self._book.acknowledge(run_id, wanted=wanted, key=key)
+        if workload.is_shared:
+            self._book.join(run_id, wanted=wanted, key=key, sent_at=sent_at, answered_at=time.monotonic())
+        else:
+            self._book.acknowledge(run_id, wanted=wanted, key=key)
         return run_id
 
     def _cancel(self, run_id: UUID) -> None:
@@ -77,7 +110,9 @@ class ApiClient:
         elif answer is not None and answer.status != 409:
             self._book.surprise(f"cancel of {run_id}: {answer}")
 
-    def _ask(self, path: str, *, body: Mapping[str, object], headers: Mapping[str, str] | None = None) -> Answer | None:
+    def _ask(
+        self, path: str, *, body: Mapping[str, object] | None = None, headers: Mapping[str, str] | None = None
+    ) -> Answer | None:
         """Ask until there is an answer that is not a plea to come again; None: there was none in time."""
         deadline = time.monotonic() + _PATIENCE_S
         while time.monotonic() < deadline and not self._is_over():
@@ -89,10 +124,10 @@ class ApiClient:
         self._book.count(unanswered=1)
         return None
 
-    def _send(self, path: str, *, body: Mapping[str, object], headers: Mapping[str, str]) -> Answer | None:
+    def _send(self, path: str, *, body: Mapping[str, object] | None, headers: Mapping[str, str]) -> Answer | None:
         request = urllib.request.Request(
             self._base + path,
-            data=json.dumps(body).encode(),
+            data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {self._token}", "Content-Type": "application/json", **headers},
         )
         try:

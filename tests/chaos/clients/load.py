@@ -58,10 +58,11 @@ class Load:
         number = 0
         while not self._stopping.is_set():
             (workload,) = dice.choices(self._workloads, weights)
-            number += 1
-            wanted = Wanted(number=number, workload=workload.name, value=workload.value(dice=dice, number=number))
-            (line,) = dice.choices(self._lines, _SHARES)
-            self._hand_over(wanted, line=line)
+            for _ in range(workload.crowd):
+                number += 1
+                wanted = Wanted(number=number, workload=workload.name, value=workload.value(dice=dice, number=number))
+                (line,) = dice.choices(self._lines, _SHARES)
+                self._hand_over(wanted, line=self._lines[0] if workload.is_api_only else line)
             self._stopping.wait(dice.expovariate(self._script.rate_at(time.monotonic() - began)))
         for line in self._lines:
             for _ in range(_CLIENTS):

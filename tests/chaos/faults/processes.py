@@ -11,6 +11,7 @@ _PAUSE_S = (0.3, 3.0)
 """A seeded pause before what was killed is started again."""
 _FREEZE_S = (0.5, 6.0)
 """Shorter and longer than a lease."""
+_NAMES = {"io": "I/O worker"}
 
 
 def _kill(role: str) -> Strike:
@@ -86,6 +87,15 @@ def _freeze_one(is_parent: bool) -> Strike:
     return strike
 
 
+def _faults(role: str) -> tuple[Fault, ...]:
+    name = _NAMES.get(role, role)
+    return (
+        fault(f"{name} killed", target=role, lasts_s=_PAUSE_S, strike=_kill(role)),
+        fault(f"{name} terminated", target=role, lasts_s=(0.1, 0.5), strike=_terminate(role)),
+        fault(f"{name} frozen", target=role, lasts_s=_FREEZE_S, strike=_freeze(role)),
+    )
+
+
 FAULTS: tuple[Fault, ...] = (
     fault("worker killed", target="worker", lasts_s=_PAUSE_S, strike=_kill("worker")),
     fault("worker parent killed", target="worker", lasts_s=_PAUSE_S, strike=_kill_parent),
@@ -95,10 +105,5 @@ FAULTS: tuple[Fault, ...] = (
     fault("worker frozen", target="worker", lasts_s=_FREEZE_S, strike=_freeze("worker")),
     fault("worker parent frozen", target="worker", lasts_s=_FREEZE_S, strike=_freeze_one(is_parent=True)),
     fault("worker child frozen", target="worker", lasts_s=_FREEZE_S, strike=_freeze_one(is_parent=False)),
-    fault("scheduler killed", target="scheduler", lasts_s=_PAUSE_S, strike=_kill("scheduler")),
-    fault("scheduler terminated", target="scheduler", lasts_s=(0.1, 0.5), strike=_terminate("scheduler")),
-    fault("scheduler frozen", target="scheduler", lasts_s=_FREEZE_S, strike=_freeze("scheduler")),
-    fault("web killed", target="web", lasts_s=_PAUSE_S, strike=_kill("web")),
-    fault("web terminated", target="web", lasts_s=(0.1, 0.5), strike=_terminate("web")),
-    fault("web frozen", target="web", lasts_s=_FREEZE_S, strike=_freeze("web")),
+    *(found for role in ("scheduler", "web", "io", "intake", "receiver") for found in _faults(role)),
 )

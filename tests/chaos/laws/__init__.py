@@ -3,7 +3,20 @@
 from collections.abc import Mapping, Sequence
 
 from tests.chaos.evidence import Evidence
-from tests.chaos.laws import closing, execution, progress, promises, trail, waiting
+from tests.chaos.laws import (
+    closing,
+    delays,
+    execution,
+    families,
+    flows,
+    people,
+    progress,
+    promises,
+    schedules,
+    trail,
+    waiting,
+    webhooks,
+)
 from tests.chaos.laws.law import Breach, Law
 
 ALL: Mapping[str, Law] = {
@@ -21,6 +34,24 @@ ALL: Mapping[str, Law] = {
     "finally missing": closing.finals_missing,
     "timers early": waiting.timers_early,
     "limits exceeded": waiting.limits_exceeded,
+    "runs beside each other": flows.runs_beside,
+    "runs too soon": flows.runs_too_soon,
+    "starts joined wrongly": flows.starts_joined_wrongly,
+    "places left over": flows.places_left,
+    "delays wrong": delays.delays_wrong,
+    "retries early": delays.retries_early,
+    "fires missed": schedules.fires_missed,
+    "fires doubled": schedules.fires_doubled,
+    "webhooks lost": webhooks.webhooks_lost,
+    "webhooks lost with the broker": webhooks.webhooks_lost_with_the_broker,
+    "webhooks doubled": webhooks.webhooks_doubled,
+    "answers lost": people.answers_lost,
+    "decisions wrong": people.decisions_wrong,
+    "decisions doubled": people.decisions_doubled,
+    "decisions ignored": people.decisions_ignored,
+    "children orphaned": families.children_orphaned,
+    "children doubled": families.children_doubled,
+    "children ended wrongly": families.children_ended_wrongly,
     "executed after completion": execution.executed_after_completion,
     "repeats unexplained": execution.repeats_unexplained,
     "joins early": execution.joins_early,
@@ -31,8 +62,11 @@ ALL: Mapping[str, Law] = {
     "audit gaps: attempts": trail.attempt_gaps,
     "audit gaps: items": trail.item_gaps,
     "audit gaps: dead letters": trail.letter_gaps,
+    "audit gaps: requests": people.request_gaps,
+    "audit gaps: fires": schedules.fire_gaps,
     "audit events forged": trail.forged,
     "dead letters unexplained": trail.letters_unexplained,
+    "failures untold": trail.failures_untold,
 }
 
 

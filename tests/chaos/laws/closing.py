@@ -10,15 +10,20 @@ _UNDOING = ("failed", "cancelled")
 
 
 def undone_wrongly(evidence: Evidence) -> Iterator[Breach]:
-    """This will find effects that stand though their run failed, undone ones that should stand, and a wrong order."""
+    """This will find effects that stand though their run failed, undone ones that should stand, and a wrong order.
+
+    Somebody may have said that nothing is undone; an undo that failed has a dead letter.
+    """
     for run in _ended(evidence):
         rows = {row.step: row for row in evidence.steps_of[run.id]}
         undo_of = {
             step.undoes: name for name, step in evidence.definitions[run.version_id].items() if step.undoes is not None
         }
+        is_told = any(letter.run_id == run.id and letter.step in undo_of.values() for letter in evidence.letters)
         for step, undo in undo_of.items():
-            is_owed = run.state in _UNDOING and _succeeded(rows, step)
-            if is_owed != _succeeded(rows, undo):
+            is_owed = run.state in _UNDOING and run.is_undoing and _succeeded(rows, step)
+            is_excused = is_owed and is_told  # it broke off where an undo failed, and there is a dead letter
+            if is_owed != _succeeded(rows, undo) and not is_excused:
                 yield Breach(run.id, f"is {run.state}, {step} is {_state(rows, step)}, {undo} is {_state(rows, undo)}")
         done = sorted((rows[step] for step in undo_of if _succeeded(rows, step)), key=lambda row: row.ended_at)
         yield from _order(run, done=done, undo_of=undo_of, rows=rows)

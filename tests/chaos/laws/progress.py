@@ -3,9 +3,13 @@
 from collections.abc import Iterator
 
 from tests.chaos.evidence import Evidence, RunRow, grouped
+from tests.chaos.laws.families import is_taken_along
+from tests.chaos.laws.flows import is_replaced
 from tests.chaos.laws.law import Breach
+from workflows.core.tolerance import Tolerance
 
 _OPEN_ITEMS = ("ready", "running", "waiting")
+_NONE = Tolerance(count=0)
 
 
 def runs_stuck(evidence: Evidence) -> Iterator[Breach]:
@@ -60,7 +64,9 @@ def items_incomplete(evidence: Evidence) -> Iterator[Breach]:
         if open_ones or fanout.next_index != fanout.total:
             yield Breach(fanout.run_id, f"{fanout.step} ended before its items {open_ones}")
         failed = [row.index for row in own if row.state == "failed"]
-        if (states.get((fanout.run_id, fanout.step)) == "succeeded") == bool(failed):
+        tolerance = evidence.definition(fanout.run_id, fanout.step).on_failure or _NONE
+        is_well = tolerance.allows(failed=len(failed), total=fanout.total)
+        if (states.get((fanout.run_id, fanout.step)) == "succeeded") != is_well:
             yield Breach(fanout.run_id, f"{fanout.step} is not {'failed' if failed else 'succeeded'} as its items are")
 
 
@@ -69,7 +75,7 @@ def wrong_ends(evidence: Evidence) -> Iterator[Breach]:
     letters = grouped(evidence.letters, key=lambda row: row.run_id)
     for run in evidence.runs.values():
         workload = evidence.workloads[run.workflow_name]
-        if run.state == "cancelled" and run.id not in evidence.book.cancel_wanted:
+        if run.state == "cancelled" and not _is_cancel_wanted(evidence, run):
             yield Breach(run.id, "is cancelled, and nobody asked for it")
         elif run.state == "succeeded" and run.output != workload.result(run.input):
             yield Breach(run.id, f"gave {run.output!r} instead of {workload.result(run.input)!r}")
@@ -77,6 +83,12 @@ def wrong_ends(evidence: Evidence) -> Iterator[Breach]:
             yield Breach(run.id, f"{run.state} instead of {workload.state}, without a dead letter")
         elif run.state in ("succeeded", "failed"):
             yield from _missing_steps(evidence, run)
+
+
+def _is_cancel_wanted(evidence: Evidence, run: RunRow) -> bool:
+    """By a client, by the end of the run it was started from, or by a later run of its key."""
+    is_taken = any(is_taken_along(evidence, row) for row in evidence.parents_of[run.id])
+    return is_taken or run.id in evidence.book.cancel_wanted or is_replaced(evidence, run)
 
 
 def _missing_steps(evidence: Evidence, run: RunRow) -> Iterator[Breach]:

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from tests.chaos.workloads.workload import FAILED, Scene, Workload, mark
 from workflows.core.definition import JsonValue
 
-UNDOES = {"first": "first:undo", "second": "second:undo"}
-
 
 def _undo(scene: Scene) -> Mapping[str, object]:
     done = mark(scene, "${{ input.number }}")

@@ -7,6 +7,8 @@ from tests.chaos.workloads.workload import CONNECTION, Scene, Workload, mark
 from workflows.core.definition import JsonValue
 
 STEP = "charge"
+RETRY_AFTER_S = 1.0
+"""What the gateway asks for when it throttles: more than the cap of the retry rule."""
 
 
 class Orders(Workload):

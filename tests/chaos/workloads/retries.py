@@ -47,3 +47,24 @@ class ItemRetries(Workload):
 
     def result(self, value: JsonValue) -> object:
         return {"size": 8}
+
+
+class Growing(Workload):
+    """A step whose delays are known to the millisecond: they grow, up to their cap, and nothing shortens them."""
+
+    name = "chaos-growing"
+    weight = 1
+
+    def steps(self, scene: Scene) -> Mapping[str, object]:
+        retry = {"attempts": 12, "first": "100ms", "factor": 3, "cap": "700ms", "jitter": "none"}
+        return {
+            "tries": _fails_until(scene, attempt=4, retry=retry),
+            "after": mark(scene, "${{ input.number }}", needs="tries"),
+        }
+
+    def output(self) -> object:
+        return {"number": "${{ steps.after.output }}"}
+
+    def result(self, value: JsonValue) -> object:
+        assert isinstance(value, Mapping)
+        return {"number": value["number"]}

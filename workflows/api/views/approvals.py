@@ -1,6 +1,7 @@
 """Approvals over HTTP: list, read, decide. Users of this site answer for themselves, tokens for whom they name."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -11,17 +12,24 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from workflows import human_queries, operations
+from workflows import human_queries, human_rights, operations
 from workflows.access import Credential, Scope
-from workflows.api.answer_forms import DecisionSerializer, RequestDetailSerializer, RequestSerializer
+from workflows.api.answer_forms import (
+    DecisionSerializer,
+    HandoverSerializer,
+    LinkSerializer,
+    RequestDetailSerializer,
+    RequestSerializer,
+    SpeakerSerializer,
+)
 from workflows.api.answers import problems
 from workflows.api.base import ApiViewSet
 from workflows.api.callers import actor_of, require_scope
 from workflows.api.filters import RequestFilter
 from workflows.api.pagination import NewestNumberFirst
 from workflows.core.voting import Choice, RequestKind
-from workflows.errors import UnknownRequest
-from workflows.human_queries import Person
+from workflows.human_errors import UnknownRequest
+from workflows.human_rights import Person
 from workflows.models import HumanRequest
 
 _READING = ("GET", "HEAD", "OPTIONS")
@@ -52,7 +60,7 @@ class RequestViewSet(ApiViewSet):
         """This will give what the caller may see."""
         rows = HumanRequest.objects.order_by("-id")
         if not isinstance(self.request.auth, Credential) and not self.request.user.has_perm(_SEES_ALL):
-            rows = human_queries.concerning(human_queries.person_of(self.request.user))
+            rows = human_queries.concerning(human_rights.person_of(self.request.user))
         return rows.filter(kind=self.kind)
 
     def find(self, request_id: int) -> HumanRequest:
@@ -71,15 +79,58 @@ class RequestViewSet(ApiViewSet):
         """Read a request with all that people see, its answers, and who may answer now."""
         return Response(RequestDetailSerializer(self.find(request_id)).data)
 
+    @extend_schema(request=HandoverSerializer, responses={200: RequestDetailSerializer, **problems(400, 404, 409, 422)})
+    def delegate(self, request: Request, request_id: int) -> Response:
+        """Hand one's say to another user: all of it, for good. The same again changes nothing."""
+        wanted = HandoverSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        values = wanted.validated_data
+        taker = human_rights.get_person(values["to"])
+        row, _ = operations.delegate(
+            request_id=self.find(request_id).id,
+            giver=self.person(request, as_user=values["as_user"]),
+            given=operations.Handover(taker=taker, reason=values["reason"], via="api"),
+            actor=actor_of(request),
+            now=timezone.now(),
+        )
+        return Response(RequestDetailSerializer(row).data)
+
+    @extend_schema(request=SpeakerSerializer, responses={200: LinkSerializer, **problems(400, 404, 409, 422)})
+    def link(self, request: Request, request_id: int) -> Response:
+        """Give the address at which a user answers once, without signing in. Whoever has it answers for that user."""
+        wanted = SpeakerSerializer(data=request.data)
+        wanted.is_valid(raise_exception=True)
+        row, url = operations.make_link(
+            request_id=self.find(request_id).id,
+            person=self.person(request, as_user=wanted.validated_data["as_user"]),
+            actor=actor_of(request),
+            now=timezone.now(),
+        )
+        return Response(LinkSerializer({"url": url, "expires_at": row.expires_at}).data)
+
+    def answer(self, request: Request, request_id: int, *, choice: Choice, values: Mapping[str, Any]) -> Response:
+        """This will count an answer. Raises ValidationError."""
+        if values["form"] is not None and not isinstance(values["form"], Mapping):
+            raise ValidationError({"form": "must be a mapping"})
+        given = operations.Answer(choice=choice, comment=values["comment"], form=values["form"], via="api")
+        row, _ = operations.answer(
+            request_id=self.find(request_id).id,
+            person=self.person(request, as_user=values["as_user"]),
+            given=given,
+            actor=actor_of(request),
+            now=timezone.now(),
+        )
+        return Response(RequestDetailSerializer(row).data)
+
     def person(self, request: Request, *, as_user: str) -> Person:
         """This will give who answers. Raises ValidationError, UnknownPerson."""
         if isinstance(request.auth, Credential):
             if not as_user:
                 raise ValidationError({"as_user": "a token answers for somebody: name the user"})
-            return human_queries.get_person(as_user)
+            return human_rights.get_person(as_user)
         if as_user and as_user != request.user.get_username():
             raise ValidationError({"as_user": "you answer for yourself: leave it out"})
-        return human_queries.person_of(request.user)
+        return human_rights.person_of(request.user)
 
 
 class ApprovalViewSet(RequestViewSet):
@@ -93,17 +144,4 @@ class ApprovalViewSet(RequestViewSet):
         wanted = DecisionSerializer(data=request.data)
         wanted.is_valid(raise_exception=True)
         values = wanted.validated_data
-        if values["form"] is not None and not isinstance(values["form"], Mapping):
-            raise ValidationError({"form": "must be a mapping"})
-        person = self.person(request, as_user=values["as_user"])
-        given = operations.Answer(
-            choice=Choice(values["decision"]), comment=values["comment"], form=values["form"], via="api"
-        )
-        row, _ = operations.answer(
-            request_id=self.find(request_id).id,
-            person=person,
-            given=given,
-            actor=actor_of(request),
-            now=timezone.now(),
-        )
-        return Response(RequestDetailSerializer(row).data)
+        return self.answer(request, request_id, choice=Choice(values["decision"]), values=values)

@@ -1,6 +1,7 @@
 """Events over HTTP: publish (CloudEvents 1.0 in JSON), list, read."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 from uuid import UUID
 
@@ -59,9 +60,10 @@ class CloudEventViewSet(ApiViewSet):
     def create(self, request: Request) -> Response:
         """Publish an event, or up to 100, all of them or none: 202, or 200 when each of them came before.
 
-        What was answered with 202 is stored. The same `source` and `id` again changes nothing.
+        What was answered with 202 is stored. The same `source` and `id` again changes nothing. In binary mode the
+        attributes are headers that begin with `ce-`, and the body is the data: JSON or text.
         """
-        body: Any = request.data  # Any: JSON
+        body: Any = _body(request)  # Any: JSON
         documents = body if isinstance(body, list) else [body]
         events = _read(documents, is_batch=isinstance(body, list))
         told = operations.publish_events(events, actor=actor_of(request), now=timezone.now())
@@ -81,6 +83,24 @@ class CloudEventViewSet(ApiViewSet):
     def retrieve(self, _request: Request, event_id: UUID) -> Response:
         """Read an event, and which steps received it."""
         return Response(EventDetailSerializer(event_queries.get_event(row=event_id)).data)
+
+
+def _body(request: Request) -> Any:  # Any: JSON
+    """An event or a list of them, in whichever mode it came."""
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    if not cloud_events.is_binary(headers):
+        return request.data
+    kind = headers.get("content-type", "")
+    body: bytes = request.body
+    if body and not kind.lower().startswith("text/"):
+        if not cloud_events.is_json(kind):
+            message = f"data of the kind {kind[:100]} cannot be stored"
+            raise EventInvalid([Problem("$.datacontenttype", message, "send JSON or text")])
+        return cloud_events.document_of(headers, JsonParser().parse(BytesIO(body)))
+    try:
+        return cloud_events.document_of(headers, body.decode() if body else None)
+    except UnicodeDecodeError:
+        raise EventInvalid([Problem("$.data", "is not UTF-8", "send JSON, or text in UTF-8")]) from None
 
 
 def _read(documents: Sequence[JsonValue], *, is_batch: bool) -> Sequence[NewEvent]:

@@ -24,7 +24,7 @@ class MoveSerializer(serializers.Serializer[Any]):
     """Where a run is moved to, and why."""
 
     version = serializers.IntegerField(
-        required=False, default=None, allow_null=True, min_value=1, help_text="Without it the newest."
+        required=False, default=None, allow_null=True, min_value=1, help_text="Without it the one in use."
     )
     reason = serializers.CharField(required=False, default="", allow_blank=True, max_length=1000)
     dry_run = serializers.BooleanField(required=False, default=False, help_text="Only says what is in the way.")

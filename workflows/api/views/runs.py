@@ -1,6 +1,8 @@
 """Runs over HTTP: start, list, read, cancel."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -27,9 +29,9 @@ from workflows.api.serializers import (
     RunDetailSerializer,
     RunSerializer,
     StartedSerializer,
-    StartSerializer,
     started_answer,
 )
+from workflows.api.start_form import StartSerializer, read_start
 from workflows.models import Run
 
 _HEADERS = [
@@ -56,10 +58,9 @@ class RunViewSet(ApiViewSet):
         responses={201: StartedSerializer, 200: StartedSerializer, **problems(400, 404, 409, 422, 429)},
     )
     def create(self, request: Request) -> Response:
-        """Start a run of a workflow's newest version: 201, or 200 when there is one that stands for it."""
-        wanted = StartSerializer(data=request.data)
-        wanted.is_valid(raise_exception=True)
-        workflow, actor, now = wanted.validated_data["workflow"], actor_of(request), timezone.now()
+        """Start a run of a version that is in use: 201, or 200 when there is one that stands for it."""
+        wanted = read_start(request.data)
+        workflow, actor, now = wanted["workflow"], actor_of(request), timezone.now()
         start = _start(request, wanted=wanted, actor=actor, now=now)
         with idempotency.one_at_a_time():
             started = operations.start_run(
@@ -119,26 +120,34 @@ class RunViewSet(ApiViewSet):
         return _detail(operations.undo_run(run_id=run_id, actor=actor_of(request), now=timezone.now(), reason=reason))
 
 
-def _start(request: Request, *, wanted: StartSerializer, actor: Actor, now: datetime) -> operations.Start:
+def _start(request: Request, *, wanted: Mapping[str, Any], actor: Actor, now: datetime) -> operations.Start:
     given = request.headers.get(idempotency.HEADER)
     if given is None and getattr(settings, "API_REQUIRE_IDEMPOTENCY_KEY", False):
         raise IdempotencyKeyMissing
     traceparent = correlation.parse_traceparent(request.headers.get("traceparent"))
     return operations.Start(
-        input=wanted.validated_data["input"],
+        input=wanted["input"],
         # Keys of different callers are different keys.
         key=None if given is None else f"{actor}:{idempotency.parse_key(given)}",
         correlation_id=correlation.correlation_id(
             header=request.headers.get(correlation.HEADER), traceparent=traceparent
         ),
         traceparent=traceparent,
-        priority=wanted.validated_data["priority"],
+        priority=wanted["priority"],
         start_at=_start_at(wanted, now=now),
+        version=wanted["version"],
+        dry=_dry(wanted),
     )
 
 
-def _start_at(wanted: StartSerializer, *, now: datetime) -> datetime | None:
-    delay_s, start_at = wanted.validated_data["delay_s"], wanted.validated_data["start_at"]
+def _dry(wanted: Mapping[str, Any]) -> operations.Dry | None:
+    if wanted["mode"] != operations.DRY_RUN:
+        return None
+    return operations.Dry(pins=wanted["pins"] if wanted["pins"] is not None else {}, of=wanted["pins_from"])
+
+
+def _start_at(wanted: Mapping[str, Any], *, now: datetime) -> datetime | None:
+    delay_s, start_at = wanted["delay_s"], wanted["start_at"]
     try:
         return operations.read_start_at(delay_s=delay_s, start_at=start_at, now=now)
     except ValueError as error:
@@ -156,6 +165,7 @@ def _as_started(
         correlation_id=start.correlation_id or str(started.run_id),
         started_by=str(actor),
         priority=start.priority,
+        is_dry=start.dry is not None,
         created_at=now,
     )
 

@@ -19,6 +19,7 @@ from workflows.api.callers import actor_of
 from workflows.api.errors import BodyInvalid
 from workflows.api.formats import JsonParser, YamlParser
 from workflows.api.pagination import ByName, VersionsFirst
+from workflows.api.release_forms import ShareSerializer
 from workflows.api.serializers import (
     CheckSerializer,
     SourceSerializer,
@@ -42,7 +43,7 @@ class WorkflowViewSet(ApiViewSet):
     parser_classes = (JsonParser, YamlParser)
     serializer_class = WorkflowSerializer
     pagination_class = ByName
-    queryset = Workflow.objects.order_by("name")
+    queryset = Workflow.objects.select_related("release__version", "release__canary").order_by("name")
 
     def list(self, _request: Request) -> Response:
         """List workflows by name."""
@@ -53,10 +54,19 @@ class WorkflowViewSet(ApiViewSet):
         """Read one workflow."""
         return Response(WorkflowSerializer(queries.get_workflow(name=name)).data)
 
-    @extend_schema(request=_BODY, responses={201: VersionSerializer, 200: VersionSerializer, **problems(400, 422)})
+    @extend_schema(
+        request=_BODY,
+        parameters=[ShareSerializer],
+        responses={201: VersionSerializer, 200: VersionSerializer, **problems(400, 422)},
+    )
     def create(self, request: Request) -> Response:
-        """Publish a definition: 201 with a new version, 200 when the newest version has this content."""
-        version, is_new = operations.publish(source=_source(request), actor=actor_of(request), now=timezone.now())
+        """Publish a definition: 201 with a new version, 200 when the newest version has this content.
+
+        With `percent` only this share of the starts gets it.
+        """
+        version, is_new = operations.publish(
+            source=_source(request), actor=actor_of(request), now=timezone.now(), canary=_canary(request)
+        )
         place = reverse("workflow-version", args=[version.workflow.name, version.number])
         return Response(
             VersionSerializer(version).data,
@@ -105,6 +115,14 @@ class VersionViewSet(ApiViewSet):
         """Read one version with its definition and the segments it was cut into."""
         version = queries.get_version(workflow=queries.get_workflow(name=name), number=number)
         return Response(VersionDetailSerializer(version).data)
+
+
+def _canary(request: Request) -> operations.Canary | None:
+    if not request.query_params:
+        return None
+    form = ShareSerializer(data=request.query_params)
+    form.is_valid(raise_exception=True)
+    return form.canary()
 
 
 def _source(request: Request) -> str:

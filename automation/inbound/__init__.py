@@ -1,0 +1,1 @@
+"""Webhooks that came in: their sources, their requests, and what became of them."""

@@ -1,0 +1,1 @@
+"""What happens behind the intake: requests become rows, rows become events, events start runs. Any number may run."""

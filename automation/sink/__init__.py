@@ -1,0 +1,1 @@
+"""Hands incidents and dead letters on to OpenSearch, where that is wanted; the engine never waits for it."""

@@ -1,0 +1,1 @@
+"""How the site writes instants, by language."""

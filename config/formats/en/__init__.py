@@ -1,0 +1,1 @@
+"""English, but in the order that everybody reads alike."""

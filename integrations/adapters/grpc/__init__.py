@@ -1,0 +1,1 @@
+"""The adapter `grpc.call`: methods of gRPC servers, without generated code."""

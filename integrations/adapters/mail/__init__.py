@@ -1,0 +1,1 @@
+"""The adapter `mail.send`: mail over SMTP."""

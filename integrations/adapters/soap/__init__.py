@@ -1,0 +1,1 @@
+"""The adapter `soap.call`: operations of SOAP services that a WSDL describes."""

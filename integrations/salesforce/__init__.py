@@ -1,0 +1,1 @@
+"""Salesforce: records by an external id, and SOQL with bound values."""

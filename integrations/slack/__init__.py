@@ -1,0 +1,1 @@
+"""Slack: messages that are posted once, changed and taken back."""

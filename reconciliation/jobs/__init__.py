@@ -1,0 +1,1 @@
+"""What a job is: its document, checked, and what it means."""

@@ -1,0 +1,1 @@
+"""What the adapters are tested against: real peers on loopback, each a subclass of `Peer`."""
