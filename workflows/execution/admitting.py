@@ -27,15 +27,17 @@ def admit(claim: Claim, *, owner: str, carries: Set[int], now: datetime) -> Sequ
     which = overruns.judge(cursor, now=now)
     if which is not None:
         return () if pausing.put_aside(cursor) else overruns.end(cursor, which=which, now=now)
-    if is_lost and _holds_items(cursor):
-        return (cursor,) if claim.notice or items.note_loss(cursor, now=now) else ()
-    if is_lost:
-        loss = losses.loss_of(cursor)
-        if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
-            return settlement.settle([Ended(cursor, loss, now)])
-        if not losses.note_loss(cursor, now=now):
-            return ()
-    return (cursor,)
+    return _note_loss(cursor, now=now) if is_lost else (cursor,)
+
+
+def _note_loss(cursor: Cursor, *, now: datetime) -> Sequence[Cursor]:
+    if _holds_items(cursor):
+        is_noted = bool(cursor.claim.notice) or items.note_loss(cursor, now=now)
+        return (cursor,) if is_noted else ()
+    loss = losses.loss_of(cursor)
+    if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
+        return settlement.settle([Ended(cursor, loss, now)])
+    return (cursor,) if losses.note_loss(cursor, now=now) else ()
 
 
 def _holds_items(cursor: Cursor) -> bool:

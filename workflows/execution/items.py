@@ -18,7 +18,6 @@ from workflows import park_store, plans, store
 from workflows.core import retry
 from workflows.core.outcome import Failed, Outcome, Parked, Postponed, Repeated, Succeeded
 from workflows.core.states import FailureKind, ItemState, StepState
-from workflows.core.waiting_kinds import WAITING_KINDS
 from workflows.execution import attempts, fanout, frontier, item_failures, losses, pausing, repeating
 from workflows.execution.cursor import Cursor
 from workflows.execution.dead_letters import Death
