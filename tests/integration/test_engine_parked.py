@@ -68,7 +68,7 @@ def bell(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bell]:
     """This will install the kind `bell`."""
     bell = Bell()
     kinds: Mapping[str, WaitingKind] = {**waiting_kinds.WAITING_KINDS, "bell": WaitingKind(schema={"type": "object"})}
-    for module in (*_READERS, "execution.items", "execution.fanout"):
+    for module in (*_READERS, "execution.fanout"):
         monkeypatch.setattr(f"workflows.{module}.WAITING_KINDS", kinds)
     monkeypatch.setitem(waiting_steps.LOOKS, "bell", bell.look)
     uses = {**validation.BUILT_IN_USES, "bell": {"type": "object"}}
