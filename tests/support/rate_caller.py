@@ -1,6 +1,6 @@
 """A process that calls a counting peer through the gate of a connection: PORT NAME LIMIT PERIOD BURST CALLERS SECONDS.
 
-Each call says when it was let through, so that the peer's count can be judged on a machine that is late.
+Each call says when it asked and when it was let through, so that the count can be judged on a machine that is late.
 """
 
 import socket
@@ -29,6 +29,7 @@ def main() -> None:
         if due[caller] > now:
             time.sleep(min(due[caller] - now, 0.05))
             continue
+        asked_at = time.time()
         try:
             permit = gate.enter(connection, caller=caller)
         except Postponed as pause:
@@ -36,7 +37,7 @@ def main() -> None:
             continue
         let_through_at = time.time()
         with socket.create_connection(("127.0.0.1", int(port)), timeout=10) as peer:
-            peer.sendall(repr(let_through_at).encode())
+            peer.sendall(f"{asked_at!r} {let_through_at!r}".encode())
             peer.shutdown(socket.SHUT_WR)
             peer.recv(1)
         gate.leave(permit, outcome=None, seconds=0.0)
