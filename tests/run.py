@@ -24,6 +24,8 @@ _GROUPS: Mapping[str, Sequence[str]] = {
         "tests/integration/test_platform_supervisor.py",
         "tests/integration/adapters",
         "tests/docs",
+        "tests/unit",
+        "tests/properties",
     ),
 }
 """What stands in a group below is left out of those above it."""

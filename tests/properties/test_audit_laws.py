@@ -19,6 +19,12 @@ VALUES = st.recursive(
     max_leaves=12,
 )
 PAYLOADS = st.dictionaries(TEXTS, VALUES, max_size=5)
+MOMENTS = st.datetimes(
+    min_value=datetime.fromisoformat("1972-01-01"),
+    max_value=datetime.fromisoformat("2099-12-31"),
+    timezones=st.timezones(),
+)
+"""Bounds, for a filter would draw zones in vain: each reads a file."""
 
 
 def reordered(value: object) -> object:
@@ -45,7 +51,7 @@ def test_canonical_json_is_the_same_in_any_order_and_after_reading_it_back(
     assert canonical_json(orjson.loads(text)) == text
 
 
-@given(PAYLOADS, st.datetimes(timezones=st.timezones()).filter(lambda at: 1971 < at.year < 2100), TEXTS)
+@given(PAYLOADS, MOMENTS, TEXTS)
 def test_digest_is_recomputed_from_the_encoded_fields(payload: dict[str, object], at: datetime, word: str) -> None:
     name = word.replace("\0", "")
     event = Event(
