@@ -30,7 +30,7 @@ from config.servers.ports import answers, listen
 
 ROOT = Path(__file__).resolve().parent.parent
 _POLL_S = 0.05
-_START_LIMIT_S = 90.0
+_START_LIMIT_S = 240.0
 _FINISH_LIMIT_S = 120.0
 """How long a process may take to finish what it is at before its successor is alone."""
 _DRAIN_S = 1.0

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-STARTUP_LIMIT_S = 20.0
-STOP_LIMIT_S = 5.0
+STARTUP_LIMIT_S = 60.0
+STOP_LIMIT_S = 20.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

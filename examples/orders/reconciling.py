@@ -16,7 +16,7 @@ _HERE = Path(__file__).parent / "jobs"
 JOBS = (_HERE / "gateway.yaml", _HERE / "crm.yaml")
 """In this order: what nobody ordered is given back before the CRM is told of it."""
 _POLL_S = 0.2
-_LIMIT_S = 60.0
+_LIMIT_S = 180.0
 _ACTOR = Actor(kind=ActorKind.SYSTEM, id="demo")
 
 

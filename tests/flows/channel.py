@@ -17,7 +17,7 @@ def check(recipient: str) -> None:
 def send(parcel: Parcel) -> None:
     """This will deliver, and kill its process when the file is not there yet."""
     url, _, path = parcel.recipient.partition(" ")
-    urlopen(Request(url, data=parcel.text.encode(), headers={"Idempotency-Key": parcel.id}), timeout=5).close()
+    urlopen(Request(url, data=parcel.text.encode(), headers={"Idempotency-Key": parcel.id}), timeout=120).close()
     if path and not Path(path).exists():
         Path(path).touch()
         os.kill(os.getpid(), signal.SIGKILL)

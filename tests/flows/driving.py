@@ -146,7 +146,7 @@ def aside(act: Callable[[], object]) -> threading.Thread:
     return thread
 
 
-def wait_for_end(*run_ids: UUID, limit_s: float = 120.0) -> list[Run]:
+def wait_for_end(*run_ids: UUID, limit_s: float = 300.0) -> list[Run]:
     """This will give runs, in their order, when real workers have brought all of them to their end."""
 
     def ended() -> bool:

@@ -18,7 +18,7 @@ from workflows.core.definition import JsonValue
 from workflows.registry import function
 
 _POLL_S = 0.01
-_LONGEST_S = 60.0
+_LONGEST_S = 300.0
 
 
 class Malformed(Exception):

@@ -178,7 +178,7 @@ def test_scheduler_ends_cleanly_when_asked(number: signal.Signals, tmp_path: Pat
     try:
         wait_until(lambda: "scheduler_started" in log.read_text())
         process.send_signal(number)
-        code = process.wait(timeout=20)
+        code = process.wait(timeout=120)
     finally:
         process.kill()
 

@@ -94,13 +94,13 @@ def test_a_key_that_is_being_answered_is_refused_after_a_while(
         with transaction.atomic():
             caller.post("/api/v1/runs", body, format="json", headers=key)
             held.set()
-            release.wait(20)
+            release.wait(120)
         connections.close_all()
 
     thread = threading.Thread(target=hold)
     thread.start()
     try:
-        assert held.wait(20)
+        assert held.wait(120)
         asked_at = time.monotonic()
         response = api.with_token(_token_of(caller)).post("/api/v1/runs", body, format="json", headers=key)
         waited_s = time.monotonic() - asked_at
@@ -110,7 +110,7 @@ def test_a_key_that_is_being_answered_is_refused_after_a_while(
     again = caller.post("/api/v1/runs", body, format="json", headers=key)
 
     assert (response.status_code, response.json()["type"].rsplit(":", 1)[1]) == (409, "start-under-way")
-    assert waited_s < 15, "it waited for the other request"
+    assert waited_s < 60, "it waited for the other request"
     assert again.status_code == 200
 
 

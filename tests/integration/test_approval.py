@@ -362,12 +362,12 @@ def test_two_people_at_the_same_moment_are_both_counted() -> None:
     barrier = Barrier(2)
 
     def vote(person: Person) -> None:
-        barrier.wait(5)
+        barrier.wait(120)
         give(run_id, person)
 
     threads = [driving.aside(lambda person=person: vote(person)) for person in (ada, bob)]  # type: ignore[misc]
     for thread in threads:
-        thread.join(10)
+        thread.join(120)
 
     assert output(run_id)["approved"] is True
     assert driving.trail(run_id).count("approval.approved") == 1
@@ -380,16 +380,16 @@ def test_answer_beside_a_cancel_is_counted_or_refused_and_never_both() -> None:
         barrier, refused = Barrier(2), list[WorkflowError]()
 
         def vote(run_id: UUID = run_id, barrier: Barrier = barrier, refused: list[WorkflowError] = refused) -> None:
-            barrier.wait(5)
+            barrier.wait(120)
             try:
                 give(run_id, ada)
             except RequestClosed as error:
                 refused.append(error)
 
         thread = driving.aside(vote)
-        barrier.wait(5)
+        barrier.wait(120)
         operations.cancel_run(run_id=run_id, actor=driving.TESTER, now=timezone.now())
-        thread.join(10)
+        thread.join(120)
         driving.work(run_id)
 
         assert Run.objects.get(id=run_id).state == "cancelled"

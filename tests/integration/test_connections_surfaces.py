@@ -121,7 +121,7 @@ def test_a_step_whose_connection_is_of_another_kind_is_refused(name: str, monkey
     assert paths == ["$.steps.a.undo.connection", "$.finally.z.connection"]
 
 
-CONTEXT = CallContext(idempotency_key="k", timeout_s=5, attempt=1, run_id="r", step="s", correlation_id="c")
+CONTEXT = CallContext(idempotency_key="k", timeout_s=60, attempt=1, run_id="r", step="s", correlation_id="c")
 
 
 def test_probe_is_kept_on_the_row_audited_and_told(

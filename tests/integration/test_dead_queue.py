@@ -99,7 +99,7 @@ def _die_with(app: Celery, *, mark: str) -> tuple[int, PoisonMessage]:
         deaths.append(_die(app, mark=mark))
         return PoisonMessage.objects.filter(headers__mark=mark).first()
 
-    row = wait_until(die_or_find, limit_s=60, what="the broker gives it up")
+    row = wait_until(die_or_find, what="the broker gives it up")
     dead.close()
     assert row is not None
     return sum(deaths), row

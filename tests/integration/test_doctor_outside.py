@@ -178,11 +178,11 @@ def test_queue_of_webhooks_without_a_receiver_is_found_and_alerted() -> None:
         channel.queue_purge(envelope.QUEUE)
         link.Producer(channel).publish("x", routing_key=envelope.QUEUE, exchange="", delivery_mode=2)
         try:
-            places = wait_until(lambda: found().get("no-receiver"), limit_s=60, what="the doctor to find it")
+            places = wait_until(lambda: found().get("no-receiver"), what="the doctor to find it")
             evaluating.evaluate(now=now)
         finally:
             channel.queue_purge(envelope.QUEUE)
-    wait_until(lambda: "no-receiver" not in found() or None, limit_s=60, what="the doctor to be content")
+    wait_until(lambda: "no-receiver" not in found() or None, what="the doctor to be content")
     evaluating.evaluate(now=now + timedelta(minutes=1))
 
     alert = Alert.objects.get(rule=rule.name)

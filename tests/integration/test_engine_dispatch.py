@@ -157,7 +157,7 @@ def test_dispatch_is_not_held_up_for_long_by_a_redis_that_stands_still(servers: 
         took_s = time.monotonic() - began
 
     servers.redis.resume()
-    assert took_s < 8.0
+    assert took_s < 15.0
     assert set(Activation.objects.filter(run_id=run_id).values_list("dispatches", flat=True)) == {1}
     work(run_id)
 

@@ -344,8 +344,8 @@ def test_late_results_of_a_lost_puller_are_discarded_and_audited(ledger: Ledger,
     wait_until(lambda: len(ledger.entries("begin")) == 2, what="the second puller has begun")
 
     gate.touch()
-    first.join(timeout=20)
-    second.join(timeout=20)
+    first.join(timeout=120)
+    second.join(timeout=120)
     work(run_id, is_patient=False)
 
     assert Run.objects.get(id=run_id).state == "succeeded"

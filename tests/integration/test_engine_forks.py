@@ -130,7 +130,7 @@ def test_branch_that_goes_on_while_another_ends_is_not_started_a_second_time(
         found = read(run_id=run_id)
         if not interleaved:
             interleaved.append(long)
-            aside(lambda: shift.execute([long])).join(timeout=20)
+            aside(lambda: shift.execute([long])).join(timeout=120)
         return found
 
     monkeypatch.setattr(queries, "step_states", read_and_let_the_other_move)
@@ -149,7 +149,7 @@ def test_branches_that_end_at_once_join_once() -> None:
 
     threads = [aside(partial(shift.execute, [ref])) for ref in refs]
     for thread in threads:
-        thread.join(timeout=30)
+        thread.join(timeout=120)
     work(*ids)  # what a slow machine gave back at the end of its shift
 
     for run_id in ids:

@@ -56,14 +56,14 @@ def test_step_that_ends_within_the_grace_counts_as_done_and_nothing_follows_it(l
     wait_until(lambda: bool(ledger.entries("begin")), what="the slow step has begun")
     beside = aside(lambda: work(run_id))
     wait_until(lambda: Activation.objects.filter(run_id=run_id, state="waiting").exists(), what="the other one waits")
-    beside.join(timeout=20)
+    beside.join(timeout=120)
 
     run = cancel(run_id, reason="no")
     assert (run.state, run.ending) == ("running", "cancelled")
     assert run.deadline_at is not None
     assert states(run_id) == {"beside": "cancelled"}
     open_gate(ledger)
-    worker.join(timeout=20)
+    worker.join(timeout=120)
     work(run_id)
 
     run.refresh_from_db()
@@ -82,7 +82,7 @@ def test_step_that_fails_within_the_grace_is_cancelled_and_leaves_no_dead_letter
 
     cancel(run_id, grace_s=60)
     open_gate(ledger)
-    worker.join(timeout=20)
+    worker.join(timeout=120)
     work(run_id)
 
     assert Run.objects.get(id=run_id).state == "cancelled"
@@ -102,7 +102,7 @@ def test_what_has_not_ended_when_the_grace_is_over_is_taken_away(ledger: Ledger)
     assert operations.expire_run(run_id=run_id, now=timezone.now() + timedelta(seconds=6))
     assert states(run_id) == {"slow": "cancelled"}
     open_gate(ledger)
-    worker.join(timeout=20)
+    worker.join(timeout=120)
     work(run_id)
 
     assert Run.objects.get(id=run_id).state == "cancelled"
@@ -116,7 +116,7 @@ def test_function_is_told_to_stop_and_its_worker_goes_on(ledger: Ledger) -> None
     wait_until(lambda: bool(ledger.entries("begin")), what="the step has begun")
 
     cancel(run_id, grace_s=60)
-    worker.join(timeout=20)
+    worker.join(timeout=120)
 
     assert [entry.event for entry in ledger.entries()] == ["begin", "told"]
     assert Run.objects.get(id=run_id).state == "cancelled"
@@ -134,7 +134,7 @@ def test_coroutine_is_cancelled(ledger: Ledger) -> None:
 
     other = aside(cancel_when_it_has_begun)
     shift.execute(claimable(run_id))
-    other.join(timeout=20)
+    other.join(timeout=120)
 
     assert [entry.event for entry in ledger.entries()] == ["begin", "told"]
     assert states(run_id) == {"deaf": "cancelled"}
@@ -150,7 +150,7 @@ def test_force_ends_at_once_what_a_cancel_had_given_time(ledger: Ledger) -> None
 
     run = cancel(run_id, is_forced=True, reason="now")
     open_gate(ledger)
-    worker.join(timeout=20)
+    worker.join(timeout=120)
 
     assert run.state == "cancelled"
     assert run.error is not None
@@ -185,7 +185,7 @@ def test_worker_that_dies_in_the_grace_leaves_nothing_waiting(ledger: Ledger) ->
     lose(run_id)
     work(run_id)
     open_gate(ledger)
-    worker.join(timeout=20)
+    worker.join(timeout=120)
 
     assert Run.objects.get(id=run_id).state == "cancelled"
     error = Step.objects.get(run_id=run_id).error
@@ -204,7 +204,7 @@ def test_items_in_hand_end_in_the_grace_and_the_others_are_cancelled(ledger: Led
 
     cancel(run_id, grace_s=3600)
     open_gate(ledger)
-    worker.join(timeout=20)
+    worker.join(timeout=120)
     work(run_id)
 
     assert Run.objects.get(id=run_id).state == "cancelled"
@@ -253,7 +253,7 @@ def test_return_lets_steps_in_hand_end_and_stops_those_between_attempts(ledger: 
     assert (run.state, run.ending, run.output) == ("running", "succeeded", {"value": 1})
     assert Activation.objects.get(run_id=run_id).notice == Notice.LAST
     open_gate(ledger)
-    worker.join(timeout=20)
+    worker.join(timeout=120)
     work(run_id)
 
     run.refresh_from_db()

@@ -22,7 +22,7 @@ def waits_without_an_item(act: Callable[[], object], *, run_id: UUID) -> bool:
         thread = aside(act)
         wait_until(_has_followers, what="somebody waits for the puller")
         is_free = len(Item.objects.select_for_update(skip_locked=True).filter(run_id=run_id)) == 2
-    thread.join(30)
+    thread.join(120)
     return is_free
 
 

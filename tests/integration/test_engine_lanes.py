@@ -162,16 +162,16 @@ def test_what_others_hold_does_not_hide_what_nobody_holds(lane: str) -> None:
         with transaction.atomic():
             list(Activation.objects.select_for_update().filter(run_id__in=held))
             is_held.set()
-            may_end.wait(60)
+            may_end.wait(120)
 
     holder = aside(hold)
-    assert is_held.wait(10)
+    assert is_held.wait(120)
     order = Order()
     rounds = [order.take({lane: 4})]
     while rounds[-1].has_more:
         rounds.append(order.take({lane: 4}))
     may_end.set()
-    holder.join(20)
+    holder.join(120)
 
     assert [one.run_id for taken in rounds for one in taken.dues] == free
     assert len(rounds) < 9

@@ -122,9 +122,9 @@ def test_late_result_of_a_lost_worker_is_discarded_and_audited(result: str, tmp_
     epoch = Activation.objects.get(run_id=run_id).epoch
 
     (tmp_path / "gate-1").touch()
-    first.join(timeout=20)
+    first.join(timeout=120)
     (tmp_path / "gate-2").touch()
-    second.join(timeout=20)
+    second.join(timeout=120)
     work(run_id)
 
     assert epoch == 2
@@ -172,7 +172,7 @@ def test_retry_of_one_run_is_not_held_up_by_a_long_step_of_another_in_the_same_s
 
     assert Run.objects.get(id=failing).state == "succeeded"
     assert worker.is_alive()
-    worker.join(timeout=20)
+    worker.join(timeout=120)
 
 
 def test_lease_that_was_given_back_is_not_renewed() -> None:
@@ -243,7 +243,7 @@ def test_nothing_is_begun_by_a_worker_that_was_frozen_until_another_had_done_it(
         if sleeps:
             sleeps.clear()
             wait_until(lambda: claimable(run_id), what="the lease has run out")
-            aside(lambda: work(run_id)).join(timeout=20)
+            aside(lambda: work(run_id)).join(timeout=120)
         return answer
 
     monkeypatch.setattr(store, moment, answer_late)
@@ -267,6 +267,6 @@ def test_step_cannot_be_claimed_while_its_end_is_being_committed() -> None:
 
     with transaction.atomic():
         assert frontier.lock(cursor)
-        aside(take_each).join(timeout=20)
+        aside(take_each).join(timeout=120)
 
     assert taken == [claims[1].id], "the other branch alone"

@@ -122,7 +122,7 @@ def test_wake_while_a_worker_looks_has_it_look_again(bell: Bell) -> None:
     def ring_meanwhile() -> None:
         bell.while_looking = lambda: None
         thread = driving.aside(lambda: bell.ring(run_id))
-        thread.join(5)
+        thread.join(120)
 
     bell.while_looking = ring_meanwhile
     driving.work(run_id)
@@ -139,19 +139,19 @@ def test_park_waits_for_a_wake_that_is_not_committed_yet(bell: Bell) -> None:
         with transaction.atomic():
             waking.wake(run_id=run_id, step="bell")
             has_woken.set()
-            may_commit.wait(5)
+            may_commit.wait(120)
             bell.rung[run_id, "bell", None] = "late"
 
     def overlap() -> None:
         bell.while_looking = lambda: None
         driving.aside(ring_slowly)
-        assert has_woken.wait(5)
+        assert has_woken.wait(120)
 
     bell.while_looking = overlap
     worker = driving.aside(lambda: driving.work(run_id))
     wait_until(lambda: has_woken.is_set() and len(bell.looks) == 1, what="it looked once")
     may_commit.set()
-    worker.join(5)
+    worker.join(120)
 
     assert Step.objects.get(run_id=run_id, step="bell").output == {"rung": "late"}
 
@@ -220,7 +220,7 @@ def test_item_woken_while_its_puller_looks_is_looked_at_again(bell: Bell) -> Non
 
     def ring_meanwhile() -> None:
         bell.while_looking = lambda: None
-        driving.aside(lambda: bell.ring(run_id, index=0)).join(5)
+        driving.aside(lambda: bell.ring(run_id, index=0)).join(120)
 
     bell.while_looking = ring_meanwhile
     driving.work(run_id)
@@ -237,15 +237,15 @@ def test_puller_about_to_sleep_sees_an_item_that_is_being_woken(bell: Bell) -> N
         with transaction.atomic():
             bell.ring(run_id, index=0)
             has_woken.set()
-            may_commit.wait(5)
+            may_commit.wait(120)
 
     driving.work(run_id)
     Activation.objects.filter(run_id=run_id).update(due_at=timezone.now())
     driving.aside(ring_slowly)
-    assert has_woken.wait(5)
+    assert has_woken.wait(120)
     worker = driving.aside(lambda: driving.work(run_id))
     may_commit.set()
-    worker.join(5)
+    worker.join(120)
     driving.work(run_id)
 
     assert Run.objects.get(id=run_id).state == "succeeded"

@@ -154,7 +154,7 @@ def test_step_in_the_hands_of_a_worker_that_does_not_end_it_is_taken_away(tmp_pa
 
     overruns.sweep(now=timezone.now() + HOURS_11)
     gate.touch()
-    worker.join(timeout=20)
+    worker.join(timeout=120)
 
     assert Run.objects.get(id=run_id).state == "failed"
     assert states(run_id) == {"hung": "failed"}

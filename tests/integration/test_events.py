@@ -291,12 +291,12 @@ def test_event_under_way_while_the_step_looks_is_found_in_a_moment(key: str, mon
         with transaction.atomic():
             assert publish(key, data="slow").waiting == 0
             has_published.set()
-            may_commit.wait(10)
+            may_commit.wait(120)
 
     def ask_meanwhile(wait: event_store.WaitRow) -> event_store.Asked | None:
         monkeypatch.setattr(event_store, "ask", ask)
         driving.aside(publish_slowly)
-        assert has_published.wait(10)
+        assert has_published.wait(120)
         return ask(wait)
 
     monkeypatch.setattr(event_store, "ask", ask_meanwhile)
@@ -325,7 +325,7 @@ def test_event_published_between_question_and_parking_is_seen(key: str, monkeypa
     driving.work(run_id)
     wait_until(
         lambda: bool(driving.claimable(run_id)) or Run.objects.get(id=run_id).state == "succeeded",
-        limit_s=60,
+        limit_s=300,
         what="the step is woken",
     )
     driving.work(run_id)

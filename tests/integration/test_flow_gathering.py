@@ -140,7 +140,7 @@ def test_threads_fill_batches_without_losing_an_input() -> None:
 
     threads = [aside(lambda number=number: one(number)) for number in range(8)]  # type: ignore[misc]  # a default binds it
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
 
     ids = list(Run.objects.filter(workflow_name=workflow).values_list("id", flat=True))
     outputs = [output(run_id) for run_id in ids]

@@ -283,7 +283,7 @@ def test_end_and_cancel_of_the_same_runs_at_once_leave_no_slot() -> None:
 
     threads = [aside(lambda turn=turn: end(turn)) for turn in range(8)]  # type: ignore[misc]  # a default binds it
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
 
     assert not any(thread.is_alive() for thread in threads)
     assert set(Run.objects.filter(id__in=ids).values_list("state", flat=True)) <= {"succeeded", "cancelled"}
@@ -350,7 +350,7 @@ def test_threads_on_one_key_never_exceed_the_limit_nor_leak_a_slot() -> None:
 
     threads = [aside(one) for _ in range(8)]
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     while left := list(Run.objects.filter(workflow_name=workflow, state="running").values_list("id", flat=True)):
         ready = [run_id for run_id in left if waits_for(run_id) == READY]
         assert ready, "somebody waits, and nobody holds a slot"
@@ -366,7 +366,7 @@ def test_threads_that_supersede_each_other_leave_one_run() -> None:
 
     threads = [aside(lambda: begin(workflow)) for _ in range(8)]
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
 
     states = sorted(Run.objects.filter(workflow_name=workflow).values_list("state", flat=True))
     assert states == ["cancelled"] * 7 + ["running"]

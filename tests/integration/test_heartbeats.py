@@ -44,7 +44,7 @@ def test_silent_attempt_counts_as_lost_and_the_next_one_goes_on_from_its_progres
     assert silence.sweep(now=timezone.now() + timedelta(hours=2)) == 1
     work(run_id)
     gate.touch()
-    worker.join(timeout=20)
+    worker.join(timeout=120)
 
     assert Run.objects.get(id=run_id).state == "succeeded"
     assert Step.objects.get(run_id=run_id).output == 2
@@ -83,7 +83,7 @@ def test_step_that_must_beat_and_never_does_is_missed_too(tmp_path: Path) -> Non
     silence.sweep(now=timezone.now() + timedelta(hours=2))
     work(run_id)
     gate.touch()
-    worker.join(timeout=20)
+    worker.join(timeout=120)
 
     assert states(run_id) == {"only": "failed"}
     assert Attempt.objects.get(run_id=run_id).kind == "lost"
@@ -139,7 +139,7 @@ def test_heartbeat_raises_in_a_step_whose_run_is_being_cancelled(tmp_path: Path)
     wait_until(ledger.exists, what="the step has begun")
 
     operations.cancel_run(run_id=run_id, actor=TESTER, now=timezone.now(), grace_s=60)
-    worker.join(timeout=30)
+    worker.join(timeout=120)
 
     assert not worker.is_alive()
     assert states(run_id) == {"only": "cancelled"}

@@ -113,7 +113,7 @@ def connect(name: str, server: HTTPServer, *, options: object = None, **fields: 
 
 def call(name: str) -> object:
     """This will make one attempt, as the engine does."""
-    context = CallContext(idempotency_key="k", timeout_s=5, attempt=1, run_id="r", step="s", correlation_id="c")
+    context = CallContext(idempotency_key="k", timeout_s=60, attempt=1, run_id="r", step="s", correlation_id="c")
     output = outbound.operation(uses="http.request", inputs={"path": "/x"}, connection=name, context=context)
     assert isinstance(output, dict)
     return output["body"]
@@ -310,4 +310,4 @@ def test_a_peer_that_another_authority_vouches_for_is_not_trusted(
 
     with pytest.raises(Unavailable, match="was not sent"):
         call(name)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30

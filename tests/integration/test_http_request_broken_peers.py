@@ -53,7 +53,7 @@ class Peer:
         """This will end the peer and wait until it has ended."""
         self._stopper.send(b"x")
         for thread in self._threads:
-            thread.join(timeout=10)
+            thread.join(timeout=120)
             assert not thread.is_alive()
         for owned in (self._server, self._stopping, self._stopper):
             owned.close()
@@ -316,7 +316,7 @@ def test_call_checks_the_certificate_against_the_name_of_the_url_not_the_address
         output = attempt(base_url=f"https://localhost:{port}", inputs={"method": "GET"})
         with pytest.raises(Unavailable, match=r"(?i)certificate"):
             attempt(base_url=f"https://127.0.0.1:{port}")
-        thread.join(timeout=10)
+        thread.join(timeout=120)
 
     assert isinstance(output, dict)
     assert output["body"] == "ok"

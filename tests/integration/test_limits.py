@@ -259,9 +259,9 @@ def test_eight_racing_threads_never_pass_the_limit_and_finish_everything() -> No
     watcher = driving.aside(watch)
     workers = [driving.aside(lambda part=runs[n::8]: work_on(part)) for n in range(8)]
     for worker in workers:
-        worker.join(30)
+        worker.join(120)
     stop.set()
-    watcher.join(5)
+    watcher.join(120)
     driving.work(*runs)
 
     assert set(Run.objects.filter(id__in=runs).values_list("state", flat=True)) == {"succeeded"}

@@ -37,7 +37,7 @@ def test_two_workers_that_hand_on_at_the_same_time_take_the_next_two_with_a_slot
         answers.append(hand_on("elsewhere:1"))
         thread = threading.Thread(target=hand_on_too)
         thread.start()
-        thread.join(timeout=20)
+        thread.join(timeout=120)
 
     assert [one.claim.run_id for one in answers if one is not None] == [first, second]
     assert held(name) == 2

@@ -123,7 +123,7 @@ def test_two_who_take_it_at_the_same_moment_do_not_both_have_it() -> None:
     barrier, refused = Barrier(2), list[WorkflowError]()
 
     def take(person: Person) -> None:
-        barrier.wait(5)
+        barrier.wait(120)
         try:
             act(operations.claim, row, person)
         except ClaimRefused as error:
@@ -131,7 +131,7 @@ def test_two_who_take_it_at_the_same_moment_do_not_both_have_it() -> None:
 
     threads = [driving.aside(lambda person=person: take(person)) for person in both]  # type: ignore[misc]
     for thread in threads:
-        thread.join(10)
+        thread.join(120)
 
     assert len(refused) == 1
     assert driving.trail(row.run_id).count("task.claimed") == 1

@@ -90,7 +90,7 @@ def test_step_under_way_ends_and_the_next_one_does_not_begin(tmp_path: Path) -> 
 
     pause(PauseScope.RUN, run_id)
     gate.touch()
-    worker.join(timeout=20)
+    worker.join(timeout=120)
 
     assert states(run_id) == {"first": "succeeded"}
     assert [entry.step for entry in ledger.entries("begin")] == ["first"]
@@ -109,7 +109,7 @@ def test_branches_and_items_stop_between_two_of_them(tmp_path: Path) -> None:
 
     pause(PauseScope.RUN, run_id)
     gate.touch()
-    worker.join(timeout=20)
+    worker.join(timeout=120)
 
     begun = len(ledger.entries("begin"))
     assert begun <= 2, "what had begun has ended, and no more has begun"

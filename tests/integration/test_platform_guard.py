@@ -25,7 +25,7 @@ def test_successor_of_a_killed_guard_ends_what_it_watched(tmp_path: Path) -> Non
 
     guard.close()
 
-    assert child.wait(timeout=10) == -signal.SIGTERM
+    assert child.wait(timeout=120) == -signal.SIGTERM
     assert not is_alive(target=-child.pid)
     assert not folder.exists()
 
@@ -40,7 +40,7 @@ def test_list_is_kept_when_the_guard_dies_between_two_messages() -> None:
 
     guard.close()
 
-    assert [child.wait(timeout=10) for child in children] == [-signal.SIGTERM] * 2
+    assert [child.wait(timeout=120) for child in children] == [-signal.SIGTERM] * 2
 
 
 def _reap(*children: "subprocess.Popen[bytes]") -> None:

@@ -59,12 +59,12 @@ def test_private_services_leave_nothing_behind_when_they_are_ended(number: signa
         cwd=tmp_path,
         stderr=subprocess.DEVNULL,
     )
-    wait_until((tmp_path / "started").exists, limit_s=90)
+    wait_until((tmp_path / "started").exists)
     process.send_signal(number)
-    process.wait(timeout=60)
+    process.wait(timeout=120)
     wait_until(
         lambda: not list(tmp_path.glob("automation-private-*")),
-        limit_s=30,
+        limit_s=300,
         what="the folder of the servers is gone",
     )
     assert _processes_that_mention(tmp_path) == []

@@ -61,7 +61,7 @@ class Clients:
             thread.join()
 
     def _ask(self, keeps: bool) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=15)
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=120)
         while not self._stopping.wait(_PAUSE_S):
             try:
                 connection.request("POST", self._path, self._body, self._headers)
@@ -166,7 +166,7 @@ def test_up_leaves_no_process_and_a_closed_secret_key_when_it_is_ended(
 ) -> None:
     assert _processes_that_mention(var) != []
     up.send_signal(number)
-    up.wait(timeout=60)
+    up.wait(timeout=120)
     wait_until(lambda: _processes_that_mention(var) == [], what="no process is left")
     assert (var / "secret_key").stat().st_mode & 0o777 == 0o600
 

@@ -49,7 +49,7 @@ def test_message_that_is_refused_goes_to_the_dead_queue(worker_processes: Proces
 def test_worker_ends_when_it_is_asked_to_and_has_no_work(worker_processes: Processes) -> None:
     worker = worker_processes.start_worker()
     worker.terminate()
-    worker.wait(limit_s=60)
+    worker.wait()
 
 
 def _dead_queue_exists() -> bool:

@@ -166,7 +166,7 @@ def test_lease_is_kept_while_one_side_is_collected(
     with pytest.raises(ComparisonUnderWay):
         compare(name)
     (tmp_path / "gate").touch()
-    comparing_thread.join(60)
+    comparing_thread.join(120)
 
     assert [row.epoch for row in done] == [1]
 
@@ -194,7 +194,7 @@ def test_comparison_that_was_taken_over_ends_at_its_next_row() -> None:
 
     pulse = Pulse(renew=lost, renewed_every_s=0.01, told_every_s=0.05)
     with pulse.kept(), pytest.raises(ComparisonLost):
-        pulse.wait(60)
+        pulse.wait(120)
 
 
 @pytest.fixture(params=["postgresql", "mariadb"])

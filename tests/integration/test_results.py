@@ -64,7 +64,7 @@ def test_worker_that_has_the_step_is_fenced_off(tmp_path: Path) -> None:
 
     put(run_id, "a", "by hand")
     gate.touch()
-    worker.join(timeout=20.0)
+    worker.join(timeout=120)
     work(run_id)
 
     assert Step.objects.get(run_id=run_id, step="a").output == "by hand"

@@ -214,12 +214,12 @@ def test_cleaner_gives_way_to_whoever_uses_the_table(history: History, monkeypat
         with transaction.atomic():
             execute(f"select * from {history.run}")
             reading.set()
-            done.wait(10)
+            done.wait(120)
         connections.close_all()
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert reading.wait(10)
+    assert reading.wait(120)
     try:
         first = {gone.judged.span.label: gone for gone in history.clean()}
     finally:
@@ -243,6 +243,6 @@ def test_second_cleaner_leaves_the_work_to_the_first(history: History) -> None:
         assert is_mine
         other = threading.Thread(target=clean)
         other.start()
-        other.join(10)
+        other.join(120)
 
     assert answers == [None]

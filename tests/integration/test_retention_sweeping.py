@@ -136,7 +136,7 @@ def in_another_session(act: Callable[[], Any]) -> Any:  # Any: what it gives
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join(60)
+    thread.join(120)
     return answers[0]
 
 

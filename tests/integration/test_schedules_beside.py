@@ -52,13 +52,13 @@ def test_schedulers_that_race_fire_each_due_time_once(workflow: str) -> None:
         loop = Loop(clock=lambda: now[0])
         for minute in range(1, 11):
             now[0] = NOON + timedelta(minutes=minute)
-            ready.wait(timeout=20)
+            ready.wait(timeout=120)
             while loop.round() + loop.look(now=now[0]):
                 pass
 
     racers = [aside(race) for _ in range(3)]
     for racer in racers:
-        racer.join(timeout=60)
+        racer.join(timeout=120)
     last = Loop(clock=lambda: NOON + timedelta(minutes=10))
     while last.round():  # what two held back from each other at the very end is left to the next round
         pass

@@ -37,7 +37,7 @@ def engine() -> Iterator[SearchEngine]:
 @pytest.fixture
 def sink(engine: SearchEngine) -> Iterator[OpenSearchSink]:
     """This will be a client of it."""
-    sink = OpenSearchSink(engine.url, timeout_s=5)
+    sink = OpenSearchSink(engine.url, timeout_s=60)
     yield sink
     sink.close()
 
@@ -165,10 +165,10 @@ def test_event_that_is_committed_late_is_not_passed_over(engine: SearchEngine, f
         with transaction.atomic():
             operations.discard_dead_letter(dead_letter_id=late.id, actor=TESTER, now=timezone.now(), reason="late")
             begun.set()
-            over.wait(20)
+            over.wait(120)
 
     thread = aside(discard_slowly)
-    begun.wait(20)
+    begun.wait(120)
     _, early = fails()
     for _ in range(3):
         feed(feeder)

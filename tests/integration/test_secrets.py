@@ -75,7 +75,7 @@ def connect(name: str, *, reference: str, base_url: str = "https://shop.example"
 
 def call(name: str) -> object:
     """This will make one attempt, as the engine does."""
-    context = CallContext(idempotency_key="k", timeout_s=5, attempt=1, run_id="r", step="s", correlation_id="c")
+    context = CallContext(idempotency_key="k", timeout_s=60, attempt=1, run_id="r", step="s", correlation_id="c")
     return outbound.operation(uses="http.request", inputs={"path": "/x"}, connection=name, context=context)
 
 

@@ -33,7 +33,7 @@ def test_process_that_is_asked_to_end_serves_on_and_sends_its_clients_elsewhere(
     assert get(kept, "/api/v1/runs") == (401, "close"), "who connects anew is served as well"
 
     web.terminate()
-    assert web.wait(limit_s=60) == 0
+    assert web.wait() == 0
     assert not answers(port=port, say=b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n", expect=b"HTTP")
     for connection in (kept, other):
         connection.close()

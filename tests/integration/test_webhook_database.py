@@ -28,7 +28,7 @@ PATIENCE_S = 1.0
 def store() -> Iterator[DatabaseStore]:
     """This will be PostgreSQL as a store that is waited for a second, connected."""
     found = DatabaseStore(patience_s=PATIENCE_S)
-    wait_until(lambda: found.put(()) == (), limit_s=60, what="it is connected")
+    wait_until(lambda: found.put(()) == (), what="it is connected")
     yield found
     found.close()
 
@@ -53,7 +53,7 @@ def envelopes(source: str, *, count: int) -> list[Envelope]:
 
 def put(store: DatabaseStore, sent: list[Envelope]) -> None:
     """This will return when they are rows, however busy the machine is."""
-    wait_until(lambda: not store.put(sent), limit_s=60, what="PostgreSQL takes them")
+    wait_until(lambda: not store.put(sent), what="PostgreSQL takes them")
 
 
 def kept(source: str) -> dict[object, bytes]:
@@ -115,7 +115,7 @@ def test_a_table_that_is_locked_is_given_up_and_nothing_goes_on_waiting_there(st
         cursor.execute(lock)
         try:
             assert store.put(envelopes(source, count=1))
-            wait_until(_nobody_waits_for_a_lock, limit_s=60, what="the server has given it up too")
+            wait_until(_nobody_waits_for_a_lock, what="the server has given it up too")
         finally:
             cursor.execute("rollback")
     put(store, sent)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.usefixtures("database")
 @pytest.fixture
 def broker() -> Iterator[BrokerStore]:
     """This will be a store at the broker, with an empty queue."""
-    wait_until(_is_empty, limit_s=90, what="the broker answers")
+    wait_until(_is_empty, what="the broker answers")
     store = BrokerStore(settings.BROKER_URL, settle_s=0)
     yield store
     store.close()
@@ -79,7 +79,7 @@ def put(broker: BrokerStore, sent: list[Envelope]) -> None:
         left = list(broker.put(left))
         return not left
 
-    wait_until(is_kept, limit_s=90, what="the broker confirms")
+    wait_until(is_kept, what="the broker confirms")
 
 
 def drained(drain: Drain, source: str, *, count: int) -> None:
@@ -92,7 +92,7 @@ def drained(drain: Drain, source: str, *, count: int) -> None:
             drain.close()
         return len(kept(source)) >= count
 
-    wait_until(is_there, limit_s=90, what="they are rows")
+    wait_until(is_there, what="they are rows")
 
 
 def kept(source: str) -> dict[UUID, bytes]:

@@ -113,7 +113,7 @@ def test_release_rings_with_what_is_frozen(database: None) -> None:
         for channel in _CHANNELS:
             listener.execute(f"listen {channel}")
         start(workflow)
-        rung = {ring.channel: ring.payload for ring in listener.notifies(timeout=5, stop_after=1)}
+        rung = {ring.channel: ring.payload for ring in listener.notifies(timeout=120, stop_after=1)}
 
     assert rung == _CHANNELS
 

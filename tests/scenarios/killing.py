@@ -22,7 +22,7 @@ from tests.support.standstill import Standstill, Stop
 from workflows.core.definition import JsonValue
 from workflows.models import Attempt, Step
 
-_START_LIMIT_S = 120.0
+_START_LIMIT_S = 300.0
 Scene = Generator[None, None, None]
 Play = Callable[["Stage"], Scene]
 

@@ -98,14 +98,14 @@ def test_promotion_is_whole_or_not_there_and_of_two_schedulers_one_rolls_back(wo
         with suppress(Error), transaction.atomic(), connection.cursor() as cursor:
             operations.promote(workflow=name, actor=TESTER, now=timezone.now())
             is_held.set()
-            may_end.wait(60)
+            may_end.wait(120)
             cursor.execute("select pg_terminate_backend(pg_backend_pid())")
 
     dying = aside(promote_and_die)
-    assert is_held.wait(10)
+    assert is_held.wait(120)
     runs = [start(name) for _ in range(2)]  # nobody waits for a promotion
     may_end.set()
-    dying.join(20)
+    dying.join(120)
     assert (changes_of(name), current(name).canary is None) == (["canary.begun"], False)
     schedulers[0].kill()
     runs.append(start(name))

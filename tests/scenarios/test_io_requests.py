@@ -34,24 +34,24 @@ def io_crew(database: None, guard: Guard, tmp_path_factory: pytest.TempPathFacto
 
 def test_one_process_holds_hundreds_of_requests_open_at_once() -> None:
     with SlowServer(delay_s=2.0, hold_until=MANY) as server:
-        workflow = publish({"ask": request(connection_to(server), timeout="60s")})
+        workflow = publish({"ask": request(connection_to(server), timeout="300s")})
         started_at = time.monotonic()
         run_ids = [start(workflow) for _ in range(MANY)]
-        runs = wait_for_end(*run_ids, limit_s=90)
+        runs = wait_for_end(*run_ids)
         took_s = time.monotonic() - started_at
 
     assert {run.state for run in runs} == {"succeeded"}
     assert server.peak == MANY
     assert server.total == len(server.keys) == MANY
     assert not Attempt.objects.filter(run_id__in=run_ids).exists()
-    assert took_s < 60, "one after the other, they would take 1,000 s"
+    assert took_s < 300, "one after the other, they would take 1,000 s"
 
 
 def test_items_wait_together_as_many_as_the_definition_allows() -> None:
     with SlowServer(delay_s=0.2, hold_until=200) as server:
-        each = request(connection_to(server), for_each=list(range(400)), parallel=200, timeout="60s")
+        each = request(connection_to(server), for_each=list(range(400)), parallel=200, timeout="300s")
         run_id = begin({"map": each, "end": call("noop", needs="map", queue="io")})
-        (run,) = wait_for_end(run_id, limit_s=90)
+        (run,) = wait_for_end(run_id)
 
     assert run.state == "succeeded"
     assert server.peak == 200

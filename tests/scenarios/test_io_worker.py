@@ -19,7 +19,7 @@ def test_killed_worker_loses_nothing_and_its_successor_sends_the_same_keys(worke
     count = 60
     first = worker_processes.start_io_worker(env=STEADY, wait=False)
     with SlowServer(hold_until=10 * MANY) as server:
-        workflow = publish({"ask": request(connection_to(server), timeout="60s")})
+        workflow = publish({"ask": request(connection_to(server), timeout="300s")})
         run_ids = [start(workflow) for _ in range(count)]
         wait_until(lambda: server.open == count, what="all requests are open")
 
@@ -82,7 +82,7 @@ def test_full_worker_claims_no_more_than_it_carries(worker_processes: Processes)
     env = {**STEADY, "IO_CONCURRENCY": "5"}
     worker_processes.start_io_worker(env=env, wait=False)
     with SlowServer(hold_until=MANY) as server:
-        workflow = publish({"ask": request(connection_to(server), timeout="60s")})
+        workflow = publish({"ask": request(connection_to(server), timeout="300s")})
         run_ids = [start(workflow) for _ in range(20)]
         wait_until(lambda: server.open == 5, what="the worker is full")
         leased = Activation.objects.filter(run_id__in=run_ids, owner__gt="").count()

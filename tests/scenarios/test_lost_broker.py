@@ -46,7 +46,7 @@ def test_runs_end_when_the_queues_are_deleted_under_them(crew: Processes, workfl
         for lane in LANES:
             Queue(lane)(connection.default_channel).delete()
 
-    all_done_once(ledger, runs=wait_for_end(*ids, limit_s=60))
+    all_done_once(ledger, runs=wait_for_end(*ids))
 
 
 def test_runs_end_when_the_broker_loses_all_its_data(
@@ -57,7 +57,7 @@ def test_runs_end_when_the_broker_loses_all_its_data(
 
     servers.rabbitmq.wipe()
 
-    all_done_once(ledger, runs=wait_for_end(*ids, limit_s=90))
+    all_done_once(ledger, runs=wait_for_end(*ids))
 
 
 def test_runs_start_and_end_when_the_broker_was_away(
@@ -69,4 +69,4 @@ def test_runs_start_and_end_when_the_broker_was_away(
 
     servers.rabbitmq.start()
 
-    all_done_once(ledger, runs=wait_for_end(*ids, limit_s=90))
+    all_done_once(ledger, runs=wait_for_end(*ids))

@@ -32,7 +32,7 @@ class Shop:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["content-length"]))
                 shop.charges.append({"id": f"ch_{len(shop.charges) + 1}"})
-                shop.may_answer.wait(60)
+                shop.may_answer.wait(120)
                 self._answer(shop.charges[-1])
 
             def do_GET(self) -> None:

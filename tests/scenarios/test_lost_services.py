@@ -64,7 +64,7 @@ def test_forks_and_fan_outs_are_carried_out_while_redis_is_away(
     }
     servers.redis.kill()
 
-    (run,) = wait_for_end(begin(steps), limit_s=60)
+    (run,) = wait_for_end(begin(steps))
 
     assert run.state == "succeeded"
     assert len(ledger.effects_by_key()) == 9
@@ -82,7 +82,7 @@ def test_runs_end_when_the_database_was_restarted_under_them(
     servers.postgres.kill()
     connections.close_all()
     servers.postgres.start()
-    runs = wait_for_end(*ids, limit_s=60)
+    runs = wait_for_end(*ids)
 
     assert {run.state for run in runs} == {"succeeded"}
     assert len(ledger.effects_by_key()) == 80

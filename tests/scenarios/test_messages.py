@@ -98,7 +98,7 @@ def test_segments_on_alternating_lanes_follow_each_other_at_once(crew: Processes
     )
     ids = [start(workflow) for _ in range(10)]
 
-    runs = wait_for_end(*ids, limit_s=30)
+    runs = wait_for_end(*ids)
 
     assert {run.state for run in runs} == {"succeeded"}
     assert set(ledger.effects_by_key().values()) == {1}
@@ -122,8 +122,8 @@ def test_retries_of_real_workers_keep_their_delays(crew: Processes, ledger: Ledg
 
     first, second, third = (entry.at for entry in ledger.entries("begin"))
     assert run.state == "succeeded"
-    assert 0.3 <= second - first < 10
-    assert 0.6 <= third - second < 10
+    assert 0.3 <= second - first < 60
+    assert 0.6 <= third - second < 60
 
 
 def test_lease_is_kept_by_a_worker_that_is_busy_for_longer(crew: Processes, ledger: Ledger) -> None:

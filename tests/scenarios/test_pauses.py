@@ -32,7 +32,7 @@ def test_platform_paused_under_load_begins_nothing_and_then_ends_everything_once
     worker_processes.start_scheduler(env=HASTY, wait=False)
     wait_until(
         lambda: set(Activation.objects.values_list("wait_reason", flat=True)) == {"paused"},
-        limit_s=60,
+        limit_s=300,
         what="all that waits is set aside",
     )
 

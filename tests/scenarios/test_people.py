@@ -28,7 +28,7 @@ def _hold(*, locked: Event, release: Event) -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("lock table automation_notification in share mode")
         locked.set()
-        release.wait(30)
+        release.wait(120)
 
 
 def _is_blocked() -> bool:
@@ -52,12 +52,12 @@ def test_worker_dies_while_it_asks_and_scheduler_after_it_told_and_the_link_deci
 
     locked, release = Event(), Event()
     holder = aside(lambda: _hold(locked=locked, release=release))
-    assert locked.wait(10)
+    assert locked.wait(120)
     run_id = begin(steps)
     wait_until(_is_blocked, what="the worker has asked and is about to tell")
     worker.kill()
     release.set()
-    holder.join(10)
+    holder.join(120)
     assert not HumanRequest.objects.filter(run_id=run_id).exists()
 
     worker_processes.start_worker(env=ENV, wait=False)

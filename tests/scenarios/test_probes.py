@@ -174,10 +174,10 @@ def test_scheduler_whose_process_is_frozen_is_not_alive(staff: Staff) -> None:
 
 def test_receiver_reads_its_queue_again_after_it_was_deleted(staff: Staff) -> None:
     with Connection(os.environ["BROKER_URL"]) as link, link.channel() as channel:
-        wait_until(lambda: _consumers("intake"), limit_s=60, what="the receiver reads its queue")
+        wait_until(lambda: _consumers("intake"), what="the receiver reads its queue")
         channel.queue_delete("intake")
 
-    wait_until(lambda: _consumers("intake"), limit_s=60, what="the queue is read again")
+    wait_until(lambda: _consumers("intake"), what="the queue is read again")
     staff.probe.wait_for_life("receiver")
     assert staff.probe.ask("live", "receiver")[1].startswith("1 receiver: going on, nothing waits in intake")
 
@@ -235,7 +235,7 @@ def test_stores_that_are_away_make_nobody_dead_and_not_everybody_unready(staff: 
 def _intake_is(staff: Staff, *, ready: bool) -> bool:
     """What it says may be two seconds old."""
     port = ("--port", str(staff.port))
-    wait_until(lambda: staff.probe.ask("ready", "intake", *port)[0] is ready, limit_s=60, what="the intake says so")
+    wait_until(lambda: staff.probe.ask("ready", "intake", *port)[0] is ready, what="the intake says so")
     return True
 
 

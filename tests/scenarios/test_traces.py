@@ -120,6 +120,6 @@ def _start_over_the_api(port: int, *, workflow: str) -> UUID:
 def _wait_for_spans(collector: Collector, wanted: set[str]) -> None:
     wait_until(
         lambda: wanted <= collector.names(TRACE_ID),
-        limit_s=60,
+        limit_s=300,
         what=f"{sorted(wanted)} in the trace",
     )

@@ -25,7 +25,7 @@ def test_worker_that_is_asked_to_end_finishes_its_step_first(
     worker.terminate()
     worker.wait_for_log("Warm shutdown")
     gate.touch()
-    worker.wait(limit_s=60)
+    worker.wait()
 
     assert states(run_id) == {"act": "succeeded"}
     assert len(ledger.entries("effect")) == 1
@@ -43,7 +43,7 @@ def test_worker_that_is_asked_twice_ends_at_once_and_another_does_its_work(
     first.terminate()
     first.wait_for_log("Warm shutdown")
     first.terminate()
-    first.wait(limit_s=15)
+    first.wait()
     gate.touch()
     worker_processes.start_worker(env=HASTY, wait=False)
     (run,) = wait_for_end(run_id)

@@ -79,12 +79,12 @@ class TestedProcess:
         """This will thaw it and its pool."""
         self._child.send_to_group(signal.SIGCONT)
 
-    def wait(self, *, limit_s: float = 60.0) -> int:
+    def wait(self, *, limit_s: float = 300.0) -> int:
         """This will return its exit code when it has ended."""
         wait_until(lambda: not self.is_running, limit_s=limit_s, what=f"{self.name} has ended")
         return self._child.kill()
 
-    def wait_for_log(self, text: str, *, limit_s: float = 60.0) -> None:
+    def wait_for_log(self, text: str, *, limit_s: float = 300.0) -> None:
         """This will return when its log contains `text`, and fail when it ends first."""
         wait_until(
             lambda: text in self.log or not self.is_running,

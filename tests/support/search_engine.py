@@ -45,7 +45,7 @@ class SearchEngine:
     ) -> None:
         self._server.shutdown()
         self._server.server_close()
-        self._thread.join(10)
+        self._thread.join(120)
 
     @property
     def url(self) -> str:

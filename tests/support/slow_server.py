@@ -32,14 +32,14 @@ class SlowServer:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._is_ready.wait(timeout=10)
+        assert self._is_ready.wait(timeout=120)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(timeout=10)
+        self._thread.join(timeout=120)
 
     def release(self) -> None:
         """This will answer everything that is held, and hold nothing more."""

@@ -9,7 +9,7 @@ Value = TypeVar("Value")
 _POLL_S = 0.02
 
 
-def wait_until(condition: Callable[[], Value | None], *, limit_s: float = 120.0, what: str = "") -> Value:
+def wait_until(condition: Callable[[], Value | None], *, limit_s: float = 300.0, what: str = "") -> Value:
     """This will return the first true value of `condition`, or fail after `limit_s` with the latest value."""
     deadline = time.monotonic() + limit_s
     while not (value := condition()):

@@ -39,7 +39,7 @@ def test_late_function_keeps_its_thread_until_it_returns() -> None:
     async def run_late() -> list[bool]:
         threads = FunctionThreads(limit=1)
         with pytest.raises(StepTimeout):
-            await threads.run(lambda: gate.wait(timeout=10), timeout_s=0.05)
+            await threads.run(lambda: gate.wait(timeout=120), timeout_s=0.05)
         seen = [threads.are_stuck]
         gate.set()
         assert await threads.run(lambda: 7, timeout_s=10) == 7

@@ -173,7 +173,7 @@ def test_resolve_gives_up_in_time_when_the_resolver_does_not(monkeypatch: pytest
     answer = threading.Event()
 
     def hang(*_: object, **__: object) -> list[object]:
-        answer.wait(timeout=10)
+        answer.wait(timeout=120)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)
@@ -183,7 +183,7 @@ def test_resolve_gives_up_in_time_when_the_resolver_does_not(monkeypatch: pytest
         guard.resolve(host="slow.example", port=80, timeout_s=0.05)
 
     answer.set()
-    assert time.monotonic() - started_at < 8
+    assert time.monotonic() - started_at < 60
 
 
 def test_resolve_takes_an_address_without_asking(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,7 +217,7 @@ def test_names_are_asked_for_once_however_many_wait(monkeypatch: pytest.MonkeyPa
 
     def look_up(host: str, *_: object, **__: object) -> list[object]:
         asked.append(host)
-        answer.wait(timeout=10)
+        answer.wait(timeout=120)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.216.34", 80))]
 
     async def resolve_often() -> object:
@@ -238,7 +238,7 @@ def test_names_that_are_late_fail_in_time_on_the_event_loop_too(monkeypatch: pyt
     answer = threading.Event()
 
     def hang(*_: object, **__: object) -> list[object]:
-        answer.wait(timeout=10)
+        answer.wait(timeout=120)
         return []
 
     monkeypatch.setattr(socket, "getaddrinfo", hang)

@@ -18,7 +18,7 @@ def test_places_are_free_again_for_who_waits() -> None:
     places.free(1)
     is_too_early = not waiting.is_alive()
     places.free(1)
-    waiting.join(timeout=10)
+    waiting.join(timeout=120)
 
     assert not is_too_early
     assert not waiting.is_alive()
@@ -44,6 +44,6 @@ def test_places_send_away_who_waits_when_they_close() -> None:
     waiting.start()
     wait_until(lambda: places.are_wanted, what="somebody waits")
     places.close()
-    waiting.join(timeout=10)
+    waiting.join(timeout=120)
 
     assert len(failures) == 1

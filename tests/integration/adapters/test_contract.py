@@ -25,7 +25,7 @@ from tests.support.peers import calls, wires
 from tests.support.peers.calls import context
 from tests.support.peers.contract import SECRET, Case, Peer
 
-_LATE_S = 5.0
+_LATE_S = 20.0
 
 
 def attempt(peer: Peer, *, inputs: object = None, connection: ConnectionSettings | None, **more: Any) -> Any:

@@ -30,7 +30,7 @@ class Store:
 
     def stop(self) -> None:
         self._server.shutdown()
-        self._thread.join(5)
+        self._thread.join(120)
         self._server.server_close()
 
     def _answer(self, environ: Any, start_response: Any) -> Any:

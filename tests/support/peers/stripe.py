@@ -46,11 +46,11 @@ class Simulator:
         self._is_ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="stripe", daemon=True)
         self._thread.start()
-        assert self._is_ready.wait(30)
+        assert self._is_ready.wait(120)
 
     def stop(self) -> None:
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join(120)
 
     def count(self, kind: str, **values: object) -> int:
         """This will count what there is of a kind, such as `payment_intent`, that has these values."""

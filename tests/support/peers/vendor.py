@@ -80,7 +80,7 @@ class Desk(abc.ABC):
     def stop(self) -> None:
         """This will end it."""
         self._server.shutdown()
-        self._thread.join(5)
+        self._thread.join(120)
         self._server.server_close()
 
 

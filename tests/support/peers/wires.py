@@ -58,7 +58,7 @@ def _way(port: int, scissors: Scissors) -> Iterator[int]:
             yield int(server.getsockname()[1])
         finally:
             stopper.send(b"x")
-            thread.join(timeout=10)
+            thread.join(timeout=120)
             for owned in (stopping, stopper):
                 owned.close()
 
