@@ -57,9 +57,13 @@ def sleep(seconds: float) -> float:
 
 
 @function
-def occupy(port: int, seconds: float) -> None:
-    """This will hold a connection to a peer for a time, and end it so that the peer has seen its end."""
+def occupy(port: int, seconds: float, gate: str | None = None) -> None:
+    """This will hold a connection to a peer for a time, and end it so that the peer has seen its end.
+
+    The time begins once the file `gate` exists.
+    """
     with socket.create_connection(("127.0.0.1", port), timeout=_LONGEST_S) as peer:
+        _wait_for(gate)
         time.sleep(seconds)
         peer.shutdown(socket.SHUT_WR)
         peer.recv(1)
