@@ -10,8 +10,9 @@ from kombu.exceptions import OperationalError
 
 from config.broker import DEAD, WORK_EXCHANGE
 from config.lanes import LANES
+from config.servers.guard import Guard
 from config.servers.ports import free_port
-from tests.support.processes import Processes
+from tests.support.processes import Processes, TestedProcess
 from tests.support.servers import RemoteServers
 from tests.support.waiting import wait_until
 
@@ -23,33 +24,37 @@ def link() -> Iterator[Connection]:
         yield connection
 
 
-def test_worker_declares_every_lane_and_the_dead_queue(worker_processes: Processes, link: Connection) -> None:
-    worker_processes.start_worker(lanes=["bulk"])
+@pytest.fixture(scope="module")
+def worker(database: None, guard: Guard, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestedProcess]:
+    """This will be a worker of one lane, for all tests; the last one ends it."""
+    processes = Processes(directory=tmp_path_factory.mktemp("worker"), guard=guard)
+    yield processes.start_worker(lanes=["bulk"])
+    processes.end()
+
+
+def test_worker_declares_every_lane_and_the_dead_queue(worker: TestedProcess, link: Connection) -> None:
     for name in (*LANES, DEAD):
         assert Queue(name)(link.channel()).queue_declare(passive=True) is not None
 
 
-def test_worker_declares_the_queues_again_when_the_broker_lost_its_data(
-    worker_processes: Processes, servers: RemoteServers
-) -> None:
-    worker_processes.start_worker(lanes=["bulk"])
-    servers.rabbitmq.wipe()
-    wait_until(_dead_queue_exists)
-
-
-def test_message_that_is_refused_goes_to_the_dead_queue(worker_processes: Processes, link: Connection) -> None:
-    worker_processes.start_worker(lanes=["bulk"])  # declares all lanes, and leaves `io` alone
-    with Producer(link) as producer:
+def test_message_that_is_refused_goes_to_the_dead_queue(worker: TestedProcess, link: Connection) -> None:
+    with Producer(link) as producer:  # the worker has declared all lanes, and leaves `io` alone
         producer.publish({"probe": 1}, exchange=WORK_EXCHANGE, routing_key="io", serializer="json")
     lane, dead = (Queue(name)(link.channel()) for name in ("io", DEAD))
     wait_until(lane.get).reject()
     assert wait_until(dead.get).payload == {"probe": 1}
 
 
-def test_worker_ends_when_it_is_asked_to_and_has_no_work(worker_processes: Processes) -> None:
-    worker = worker_processes.start_worker()
+def test_worker_declares_the_queues_again_when_the_broker_lost_its_data(
+    worker: TestedProcess, servers: RemoteServers
+) -> None:
+    servers.rabbitmq.wipe()
+    wait_until(_dead_queue_exists)
+
+
+def test_worker_ends_when_it_is_asked_to_and_has_no_work(worker: TestedProcess) -> None:
     worker.terminate()
-    worker.wait()
+    assert worker.wait() == 0
 
 
 def _dead_queue_exists() -> bool:
