@@ -290,32 +290,26 @@ class Environment:
         default=False,
     )
     retention_runs_months: int = _months(
-        "How many whole months runs are kept after the month they began in; 0: for ever.",
-        default=12,
+        "How many whole months runs are kept after the month they began in; 0: for ever.", default=12
     )
     retention_calls_months: int = _months(
         "How many whole months calls of the outside are kept after the month their run began in; 0: for ever.",
         default=12,
     )
     retention_events_months: int = _months(
-        "How many whole months events are kept after the month they came in; 0: for ever.",
-        default=3,
+        "How many whole months events are kept after the month they came in; 0: for ever.", default=3
     )
     retention_webhooks_months: int = _months(
-        "How many whole months webhook requests are kept after the month they came in; 0: for ever.",
-        default=1,
+        "How many whole months webhook requests are kept after the month they came in; 0: for ever.", default=1
     )
     retention_notifications_months: int = _months(
-        "How many whole months messages to people are kept that were sent or given up; 0: for ever.",
-        default=3,
+        "How many whole months messages to people are kept that were sent or given up; 0: for ever.", default=3
     )
     retention_fires_months: int = _months(
-        "How many whole months it is kept what became of a due time of a schedule; 0: for ever.",
-        default=3,
+        "How many whole months it is kept what became of a due time of a schedule; 0: for ever.", default=3
     )
     retention_reconciliation_months: int = _months(
-        "How many whole months comparisons and closed variances are kept; 0: for ever.",
-        default=24,
+        "How many whole months comparisons and closed variances are kept; 0: for ever.", default=24
     )
     retention_operations_months: int = _months(
         "How many whole months alerts, incidents, poison messages, refusals and backfills are kept that are over; "
@@ -333,6 +327,12 @@ class Environment:
         default=67_108_864,
         unit="bytes",
         check=at_least(1_000_000),
+    )
+    intake_copies: int = _setting(
+        "Copies an intake holds of requests that only RabbitMQ has; 0: none.", default=20_000, check=at_least(0)
+    )
+    intake_copies_bytes: int = _setting(
+        "How much memory these copies may take.", default=67_108_864, unit="bytes", check=at_least(1_000_000)
     )
     webhook_timeout_s: float = _setting(
         "How long one attempt to send a webhook may take.", default=20.0, unit="s", check=at_least(0.1)

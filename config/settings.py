@@ -133,6 +133,8 @@ EVENT_TTL_MAX_S = ENVIRONMENT.event_ttl_max_s
 INTAKE_REFRESH_S = ENVIRONMENT.intake_refresh_s
 INTAKE_DATABASE_S = ENVIRONMENT.intake_database_s
 INTAKE_MOST_BYTES = ENVIRONMENT.intake_most_bytes
+INTAKE_COPIES = ENVIRONMENT.intake_copies
+INTAKE_COPIES_BYTES = ENVIRONMENT.intake_copies_bytes
 FOR_EACH_MAX_ITEMS = ENVIRONMENT.for_each_max_items
 
 # Notifications

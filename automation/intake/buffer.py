@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import structlog
 
-from automation.intake.envelope import Envelope
+from automation.intake.envelope import Envelope, weight
 from automation.intake.stores import Store, ask
 
 log = structlog.get_logger(__name__)
@@ -36,7 +36,7 @@ class Buffer:
 
     async def put(self, envelope: Envelope) -> bool:
         """This will return when a request is durable, False when nobody could take it. Raises Full."""
-        size = len(envelope.body) + 1000
+        size = weight(envelope)
         if self._bytes + size > self._most_bytes:
             raise Full
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

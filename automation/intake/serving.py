@@ -7,6 +7,7 @@ from django.db import connection
 
 from automation.intake.app import Intake
 from automation.intake.buffer import Buffer
+from automation.intake.copies import Copied
 from automation.intake.counting import Refusals
 from automation.intake.database import DatabaseStore
 from automation.intake.loading import Loader
@@ -23,10 +24,7 @@ def make_intake(*, is_draining: Callable[[], bool]) -> Intake:
     """This will make the intake of this process: its threads begin now, and end with the lifespan of the server."""
     if not is_amqp(settings.BROKER_URL):
         return intake_of([DatabaseStore(patience_s=_ALONE_S)], is_draining=is_draining)
-    stores: list[Store] = [
-        DatabaseStore(patience_s=settings.INTAKE_DATABASE_S),
-        Standby(BrokerStore(settings.BROKER_URL)),
-    ]
+    stores = [DatabaseStore(patience_s=settings.INTAKE_DATABASE_S), _broker()]
     return intake_of(stores, is_draining=is_draining)
 
 
@@ -48,6 +46,14 @@ def intake_of(stores: Sequence[Store], *, is_draining: Callable[[], bool] = lamb
         on_shutdown=close,
         is_draining=is_draining,
     )
+
+
+def _broker() -> Store:
+    broker = Standby(BrokerStore(settings.BROKER_URL))
+    if settings.INTAKE_COPIES == 0:
+        return broker
+    home = DatabaseStore(patience_s=_ALONE_S)
+    return Copied(broker, home=home, most=settings.INTAKE_COPIES, most_bytes=settings.INTAKE_COPIES_BYTES)
 
 
 def _hang_up() -> None:

@@ -14,10 +14,13 @@ from django.utils import timezone
 from kombu.exceptions import KombuError
 
 from automation.intake import rows, stores
+from automation.intake.copies import Copied
+from automation.intake.database import DatabaseStore
 from automation.intake.envelope import QUEUE, Envelope
 from automation.intake.stores import BrokerStore
 from automation.models import WebhookDelivery
 from automation.receiving.draining import Drain
+from tests.support.freezing import frozen_postgres
 from tests.support.servers import RemoteServers
 from tests.support.waiting import wait_until
 from workflows.core import identity
@@ -194,3 +197,59 @@ def test_a_queue_that_was_deleted_confirms_nothing_and_is_there_again(broker: Br
 
     assert broker.put(sent[1:]) == sent[1:]
     put(broker, sent[1:])
+
+
+def copied(broker: BrokerStore, *, most: int = 1000, most_bytes: int = 10_000_000) -> Copied:
+    """This will be the broker with copies of what it has confirmed."""
+    return Copied(broker, home=DatabaseStore(patience_s=5), most=most, most_bytes=most_bytes, end_s=60)
+
+
+def put_with_copies(store: Copied, sent: list[Envelope]) -> None:
+    """This will return when the broker has confirmed all."""
+    wait_until(lambda: not store.put(sent), limit_s=90, what="the broker confirms")
+
+
+def test_what_a_lost_queue_had_becomes_rows_once(broker: BrokerStore, drain: Drain, servers: RemoteServers) -> None:
+    source = uuid4().hex
+    sent = envelopes(source, count=300)
+    store = copied(broker)
+    with frozen_postgres(servers):
+        put_with_copies(store, sent[:200])
+        with stores.connect(settings.BROKER_URL) as link, link.channel() as channel:
+            channel.queue_delete(QUEUE)
+        put_with_copies(store, sent[200:])  # the broker has them, too: a receiver makes rows of them meanwhile
+
+    drained(drain, source, count=300)
+
+    assert kept(source) == {one.id: one.body for one in sent}
+    wait_until(lambda: store.held == 0, what="nothing is held any more")
+    store.close()
+
+
+@pytest.mark.parametrize("limits", [{"most": 2}, {"most_bytes": 1700}])
+def test_no_more_copies_are_held_than_may_be(
+    broker: BrokerStore, servers: RemoteServers, limits: dict[str, int]
+) -> None:
+    source = uuid4().hex
+    sent = envelopes(source, count=5)
+    store = copied(broker, **limits)
+
+    with frozen_postgres(servers):
+        put_with_copies(store, sent)
+        put_with_copies(store, sent[:2])  # the same again takes no more room
+        assert store.held == 2
+    store.close()
+
+    assert set(kept(source)) == {one.id for one in sent[:2]}
+
+
+def test_whoever_ends_makes_rows_of_its_copies_first(broker: BrokerStore, servers: RemoteServers) -> None:
+    source = uuid4().hex
+    sent = envelopes(source, count=5)
+    store = copied(broker)
+    with frozen_postgres(servers):
+        put_with_copies(store, sent)
+
+    store.close()
+
+    assert set(kept(source)) == {one.id for one in sent}
