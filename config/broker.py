@@ -5,10 +5,10 @@ from typing import Any, Self
 from urllib.parse import urlsplit
 
 from kombu import Connection, Exchange, Queue
-from kombu.transport import redis
+from kombu.transport import pyamqp, redis
 
 from automation import pulse
-from config import lanes, redis_broker
+from config import amqp_broker, lanes, redis_broker
 from config.env import Environment
 
 DEAD = "dead"
@@ -21,13 +21,13 @@ DEAD_EXCHANGE = Exchange(DEAD, type="topic", durable=True)
 class PromptConnection(Connection):
     """Tries a lost broker again every two seconds: kombu's own pauses grow to half a minute, with the broker back.
 
-    On Valkey and Redis it has our transport, which forgets no message.
+    On Valkey and Redis it has our transport, which forgets no message; on RabbitMQ nobody waits for a confirm for ever.
     """
 
     def get_transport_cls(self) -> type[Any]:  # Any: kombu's transports have no types
         """This will give the class of the transport that the URL asks for."""
         asked: type[Any] = super().get_transport_cls()
-        return redis_broker.CarefulTransport if asked is redis.Transport else asked
+        return _TRANSPORTS.get(asked, asked)
 
     def ensure_connection(  # Any: passed on as it is
         self, errback: Callable[[Exception, float], None] | None = None, *args: Any, **options: Any
@@ -42,6 +42,11 @@ class PromptConnection(Connection):
         return super().ensure_connection(tell, *args, **{**_PAUSES, **options})
 
 
+_TRANSPORTS: Mapping[type[Any], type[Any]] = {  # Any: kombu's transports have no types
+    redis.Transport: redis_broker.CarefulTransport,
+    pyamqp.Transport: amqp_broker.LimitedTransport,
+    pyamqp.SSLTransport: amqp_broker.LimitedTlsTransport,
+}
 _PAUSES = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 2.0}
 
 

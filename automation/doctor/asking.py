@@ -5,6 +5,7 @@ What one store does not answer leaves the others to be asked.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -30,6 +31,7 @@ from integrations import queries as integrations
 from retention import queries as retention
 from workflows import condition, human_queries, incident_queries, overview, pause_store
 from workflows.core.states import IncidentState
+from workflows.dispatch import leaders
 
 Answer = TypeVar("Answer")
 _LIMIT_S = 3
@@ -121,7 +123,7 @@ def _inbound(link: Connection) -> Queue:
             found: Any = queue.queue_declare(passive=True)  # Any: AMQP's answer
     except NotFound:
         return Queue(name=envelope.QUEUE, is_there=False)
-    return Queue(name=envelope.QUEUE, waiting=found.message_count, consumers=found.consumer_count)
+    return _found(envelope.QUEUE, found)
 
 
 def _queue(link: Connection, declared: DeclaredQueue) -> Queue:
@@ -136,8 +138,15 @@ def _queue(link: Connection, declared: DeclaredQueue) -> Queue:
         with link.channel() as channel:
             declared(channel).queue_declare()
     except PreconditionFailed:
-        return Queue(name=name, is_as_declared=False, waiting=found.message_count, consumers=found.consumer_count)
-    return Queue(name=name, waiting=found.message_count, consumers=found.consumer_count)
+        return replace(_found(name, found), is_as_declared=False)
+    return _found(name, found)
+
+
+def _found(name: str, found: Any) -> Queue:  # Any: AMQP's answer
+    """A queue without a leader blocks whoever asks it: that connection is of no more use."""
+    link = Connection(settings.BROKER_URL, connect_timeout=_LIMIT_S)
+    has_leader = leaders.has_leader(link, queue=name)
+    return Queue(name=name, waiting=found.message_count, consumers=found.consumer_count, has_leader=has_leader)
 
 
 def _cache() -> Cache:

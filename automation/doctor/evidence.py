@@ -21,13 +21,17 @@ class Database:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Queue:
-    """What the broker says of a queue. `consumers` is None where the broker does not count them."""
+    """What the broker says of a queue. `consumers` is None where the broker does not count them.
+
+    Without a leader it takes nothing and gives nothing, for ever.
+    """
 
     name: str
     is_there: bool = True
     is_as_declared: bool = True
     waiting: int = 0
     consumers: int | None = None
+    has_leader: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,13 @@ def _broker(broker: Broker) -> Iterator[Finding]:
     yield Finding(level=Level.OK, code="broker", what=f"answers, {name}", where="broker")
     for queue in broker.queues:
         yield from _queue(queue, dead=broker.dead_queue)
+    for queue in (*broker.queues, *filter(None, [broker.inbound])):
+        if not queue.has_leader:
+            yield Finding(
+                level=Level.ERROR, code="queue-leaderless", what="the queue has no leader", where=queue.name,
+                why="it takes nothing and gives nothing, for ever: its RabbitMQ was killed right after it was declared",
+                mend=f"rabbitmqctl delete_queue {queue.name}: it holds nothing, and is declared anew",
+            )  # fmt: skip
 
 
 def _queue(queue: Queue, *, dead: str) -> Iterator[Finding]:

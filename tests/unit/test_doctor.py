@@ -106,6 +106,7 @@ def test_database(database: Database, expected: dict[str, Level]) -> None:
     [
         (Queue(name="bulk", is_there=False), {"queue-missing": Level.WARNING}),
         (Queue(name="bulk", is_as_declared=False), {"queue-arguments": Level.ERROR}),
+        (Queue(name="bulk", has_leader=False), {"queue-leaderless": Level.ERROR}),
         (Queue(name="dead", waiting=2, consumers=0), {"dead-queue": Level.WARNING}),
         (Queue(name="bulk", waiting=2, consumers=0), {}),
     ],

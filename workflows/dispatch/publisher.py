@@ -1,7 +1,7 @@
 """Sends canvas to the broker and knows what has arrived: pipelined confirms on RabbitMQ, plain sends elsewhere."""
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -10,13 +10,16 @@ from celery import Celery
 from django.conf import settings
 from kombu import Connection
 
+from workflows.dispatch import leaders
 from workflows.dispatch.canvas import Parcel
+from workflows.dispatch.leaders import Silence
 from workflows.dispatch.window import Depth, Window
 from workflows.store import ActivationRef
 
 log = structlog.get_logger(__name__)
 _CONFIRM_S = 10.0
 _NO_CANVAS_S = 10.0
+_SINGLE_S = 30.0
 
 
 class _Confirms:
@@ -28,6 +31,8 @@ class _Confirms:
         self._open: dict[int, Parcel] = {}
         self._task_tags: dict[str, int] = {}
         self.failed: list[Parcel] = []
+        self.heard: set[str] = set()
+        self.silent: set[str] = set()
         channel.confirm_select()
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_nack)
@@ -40,13 +45,15 @@ class _Confirms:
         self._task_tags[task_id] = self._last_tag
 
     def wait(self, connection: Connection) -> Sequence[Parcel]:
-        """This will wait until everything is answered, and give what did not arrive."""
+        """This will wait until everything is answered, and give what did not arrive; `silent`: no answer at all."""
         deadline = time.monotonic() + _CONFIRM_S
+        self.heard.clear()
         while self._open and time.monotonic() < deadline:
             try:
                 connection.drain_events(timeout=max(deadline - time.monotonic(), 0.01))
             except TimeoutError:
                 break
+        self.silent = {parcel.lane for parcel in self._open.values()} - self.heard
         failed = [*self.failed, *self._open.values()]
         self.failed = []
         self._open.clear()
@@ -54,14 +61,10 @@ class _Confirms:
         return failed
 
     def _on_ack(self, tag: int, multiple: bool) -> None:
-        for answered in self._answered(tag, multiple):
-            self._open.pop(answered, None)
+        self._take(tag, multiple)
 
     def _on_nack(self, tag: int, multiple: bool) -> None:
-        for answered in self._answered(tag, multiple):
-            parcel = self._open.pop(answered, None)
-            if parcel is not None:
-                self.failed.append(parcel)
+        self.failed.extend(self._take(tag, multiple))
 
     def _on_return(self, error: Exception, exchange: str, routing_key: str, message: Any) -> None:
         log.error("message_unroutable", exchange=exchange, routing_key=routing_key, reason=str(error))
@@ -70,8 +73,11 @@ class _Confirms:
         if parcel is not None:
             self.failed.append(parcel)
 
-    def _answered(self, tag: int, multiple: bool) -> Sequence[int]:
-        return [known for known in self._open if known <= tag] if multiple else [tag]
+    def _take(self, tag: int, multiple: bool) -> Sequence[Parcel]:
+        tags = [known for known in self._open if known == tag or (multiple and known < tag)]
+        parcels = [self._open.pop(known) for known in tags]
+        self.heard.update(parcel.lane for parcel in parcels)
+        return parcels
 
 
 class Publisher:
@@ -86,6 +92,7 @@ class Publisher:
         self._producer: Any = None  # kombu's producer has no types
         self._confirms: _Confirms | None = None
         self._canvas_after = 0.0
+        self._silence = Silence()
         self.lanes: Sequence[str] = [*settings.LANES]
         self._window = Window(
             lanes=self.lanes, cap=settings.DISPATCH_WINDOW, seconds=settings.DISPATCH_WINDOW_S, depth=self._depth
@@ -168,8 +175,28 @@ class Publisher:
             if not parcel.apart or not self._send_canvas(parcel):
                 for message in parcel.apart or (parcel,):
                     self._send_message(message)
-        unconfirmed = () if self._confirms is None else self._confirms.wait(connection)
+        if self._confirms is None:
+            return []
+        unconfirmed = self._confirms.wait(connection)
+        self._mend(silent=self._confirms.silent, heard=self._confirms.heard)
         return [ref for parcel in unconfirmed for ref in parcel.refs]
+
+    def _mend(self, *, silent: Collection[str], heard: Collection[str]) -> None:
+        """Make queues anew that confirm nothing because they have no leader."""
+        lanes = self._silence.note(silent=silent, heard=heard)
+        if silent:
+            log.warning("lanes_silent", lanes=sorted(silent), confirm_s=_CONFIRM_S)
+            self._canvas_after = time.monotonic() + _SINGLE_S  # single messages show which lane it is
+            self._drop()
+        for lane in lanes:
+            leaders.make_anew(self._app, lane=lane)
+
+    def _drop(self) -> None:
+        """End the connection without a word: its channel may be blocked by a queue that takes nothing."""
+        connection, self._connection = self._connection, None
+        self._producer = self._confirms = None
+        if connection is not None:
+            connection.collect(socket_timeout=0.1)
 
     def _send_message(self, parcel: Parcel) -> None:
         result = parcel.canvas.apply_async(producer=self._producer, mandatory=True)
