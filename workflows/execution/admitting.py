@@ -7,6 +7,7 @@ from collections.abc import Sequence, Set
 from datetime import datetime
 
 from workflows import plans
+from workflows.core.allowances import ANY_TIME
 from workflows.core.waiting_kinds import WAITING_KINDS
 from workflows.execution import fanout, frontier, items, losses, overruns, pausing, settlement
 from workflows.execution.cursor import Cursor, open_cursor
@@ -25,15 +26,17 @@ def admit(claim: Claim, *, owner: str, carries: Set[int], now: datetime) -> Sequ
     if claim.notice and not cursor.segment.is_map:
         return frontier.stop(cursor, failure=losses.loss_of(cursor) if is_lost else None, at=now)
     which = overruns.judge(cursor, now=now)
+    if which is not None and not pausing.is_covered(cursor):
+        return overruns.end(cursor, which=which, now=now)
     if which is not None:
-        return () if pausing.put_aside(cursor) else overruns.end(cursor, which=which, now=now)
-    return _note_loss(cursor, now=now) if is_lost else (cursor,)
+        cursor.latest = ANY_TIME  # it stands still while the pause lasts
+    going = _note_loss(cursor, now=now) if is_lost else (cursor,)
+    return going if which is None else [one for one in going if not pausing.put_aside(one)]
 
 
 def _note_loss(cursor: Cursor, *, now: datetime) -> Sequence[Cursor]:
     if _holds_items(cursor):
-        is_noted = bool(cursor.claim.notice) or items.note_loss(cursor, now=now)
-        return (cursor,) if is_noted else ()
+        return (cursor,) if items.note_loss(cursor, now=now) else ()
     loss = losses.loss_of(cursor)
     if settlement.next_delay_s(cursor, failure=loss, now=now) is None:
         return settlement.settle([Ended(cursor, loss, now)])

@@ -109,8 +109,7 @@ def _cut_short(cursor: Cursor, *, at: datetime) -> Sequence[Cursor]:
     if child_ends.awaited(claim.run_id, plan=cursor.program.plan).get(cursor.step.id):
         _wait(cursor, until=NEVER)
         return ()
-    in_hand = stopping.in_hand(claim, step=cursor.step.id) if claim.was_lost else ()
-    if stopping.end_items(claim.run_id, step=cursor.step.id, unknown=in_hand, now=at):
+    if stopping.end_items(claim.run_id, step=cursor.step.id, now=at):
         return frontier.end_in_transaction(_end(cursor, state=StepState.CANCELLED, at=at))
     return _end_step(cursor, at=at)
 

@@ -24,7 +24,7 @@ from workflows.execution.dead_letters import Death
 from workflows.execution.leases import keeper
 from workflows.execution.turn import Turn
 from workflows.models import Attempt
-from workflows.operations import trials
+from workflows.operations import stopping, trials
 from workflows.park_store import ItemStayRow
 from workflows.store import HeldItem, ItemRow
 
@@ -116,12 +116,18 @@ def inherited(cursor: Cursor) -> Sequence[HeldItem]:
 def note_loss(cursor: Cursor, *, now: datetime) -> bool:
     """This will record the lost attempt of the first item that a lost puller held: it was under way.
 
-    The others had not begun, or were quick ones that share commits and may be repeated. False: the lease has been lost
-    again, and nothing was done.
+    The others had not begun, or were quick ones that share commits and may be repeated. In a run that is ending there
+    is no other attempt: nobody knows what it did. False: the lease has been lost again, and nothing was done.
     """
     held = inherited(cursor)
     if not held:
         return True
+    if cursor.claim.notice:
+        with transaction.atomic():
+            is_ours = frontier.lock(cursor)
+            if is_ours:
+                stopping.note_unknown(cursor.claim.run_id, step=cursor.step.id, indexes=[held[0].index])
+        return is_ours
     loss = losses.loss_of(cursor, item=held[0])
     return commit(cursor, results=[ended(cursor, item=held[0], outcome=loss, started_at=now, ended_at=now)])
 

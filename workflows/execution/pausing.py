@@ -41,6 +41,11 @@ def may_be_paused(cursor: Cursor) -> bool:
     return _book.may_cover(cursor)
 
 
+def is_covered(cursor: Cursor) -> bool:
+    """This will tell whether a pause keeps the cursor's step from beginning."""
+    return _book.may_cover(cursor) and _book.find(cursor) is not None
+
+
 def put_aside(cursor: Cursor) -> bool:
     """This will put a cursor aside whose step a pause covers, its slots handed on; False: it may begin."""
     if not _book.may_cover(cursor):

@@ -4,7 +4,6 @@ What waits is taken away; what a worker has in hand is taken away too, or its wo
 after it. A result that arrives for what was taken away finds its lease gone, is recorded and changes nothing.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +19,6 @@ from workflows.core.plan import Plan
 from workflows.core.states import ActivationState, ItemState, Notice, StepState
 from workflows.models import Activation, Item, Step
 from workflows.operations import child_ends, limits
-from workflows.store import Claim
 
 UNKNOWN: JsonObject = {"kind": LOST.kind.value, "message": LOST.message}
 """What is known of an attempt that was taken from its worker."""
@@ -68,17 +66,20 @@ def stop(
     return Stopped(stopped, going_steps, staying_steps)
 
 
-def end_items(run_id: UUID, *, step: str, unknown: Collection[int], now: datetime) -> int:
-    """This will end the items of a step that have not ended, and say how many; of some nobody knows what they did."""
-    items = Item.objects.filter(run_id=run_id, step=step)
-    ended = items.filter(state__in=_UNENDED).update(state=ItemState.CANCELLED, due_at=None, ended_at=now)
-    if unknown:
-        items.filter(index__in=unknown).update(error=UNKNOWN)
-    return ended
+def end_items(run_id: UUID, *, step: str, now: datetime) -> int:
+    """This will end the items of a step that have not ended, and say how many."""
+    items = Item.objects.filter(run_id=run_id, step=step, state__in=_UNENDED)
+    return items.update(state=ItemState.CANCELLED, due_at=None, ended_at=now)
 
 
-def in_hand(puller: Activation | Claim, *, step: str) -> Sequence[int]:
-    """This will give the item a puller was at; those it took with it had not begun, or may be repeated."""
+def note_unknown(run_id: UUID, *, step: str, indexes: Collection[int]) -> None:
+    """This will write down that nobody knows what items did; those that have not ended are not begun again."""
+    if indexes:
+        Item.objects.filter(run_id=run_id, step=step, index__in=indexes).update(error=UNKNOWN)
+
+
+def _in_hand(puller: Activation, *, step: str) -> Sequence[int]:
+    """The item a puller was at; those it took with it had not begun, or may be repeated."""
     held = store.held_items(
         run_id=puller.run_id,
         step=step,
@@ -98,15 +99,14 @@ def _end_steps(
 ) -> list[str]:
     """The steps they stood at are stored as cancelled, with what is known of their attempts."""
     stopped: dict[str, Step] = {}
-    unknown: dict[str, list[int]] = defaultdict(list)
     for activation in activations:
         segment = plan.segments[activation.segment]
         step = segment.steps[activation.position]
+        if activation.owner and segment.is_map:
+            note_unknown(run_id, step=step, indexes=_in_hand(activation, step=step))
         if step in going:  # other pullers of the same `for_each` go on, and the last of them ends it
             continue
         is_lost = activation.owner != "" and not segment.is_map
-        if activation.owner and segment.is_map:
-            unknown[step].extend(in_hand(activation, step=step))
         stopped[step] = Step(
             run_id=run_id,
             step=step,
@@ -119,5 +119,5 @@ def _end_steps(
     Step.objects.bulk_create(stopped.values())
     for step in stopped:
         if plan.graph.steps[step].for_each is not None:
-            end_items(run_id, step=step, unknown=unknown[step], now=now)
+            end_items(run_id, step=step, now=now)
     return sorted(stopped)
