@@ -543,7 +543,8 @@ select audit_record(jsonb_agg(event.event)) from (
 ) as event;
 
 -- name: count_failures
--- Adds failures to the counts of their incidents, by one process at a time; gives the incidents.
+-- Adds failures to the counts of their incidents, by one process at a time; gives the incidents. They are locked in the
+-- order of `raise_incidents`, which holds those it opens until its transaction ends.
 with turn as materialized (
     select pg_try_advisory_xact_lock(hashtext('count_failures')) as is_mine
 ), batch as (
@@ -566,11 +567,17 @@ with turn as materialized (
     on conflict (fingerprint, begins_at) do update set count = workflows_incidenthour.count + excluded.count
 ), total as materialized (
     select fingerprint, count(*) as number, max(created_at) as latest_at from batch group by fingerprint
+), known as materialized (
+    select incident.fingerprint
+    from workflows_incident as incident
+    where incident.fingerprint = any(array(select fingerprint from total))
+    order by incident.fingerprint
+    for update
 )
 update workflows_incident as incident
 set count = incident.count + total.number, last_seen_at = greatest(incident.last_seen_at, total.latest_at)
 from total
-where incident.fingerprint = any(array(select fingerprint from total)) and incident.fingerprint = total.fingerprint
+where incident.fingerprint = any(array(select fingerprint from known)) and incident.fingerprint = total.fingerprint
 returning incident.fingerprint;
 
 -- name: take_slots

@@ -3,16 +3,20 @@
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeAlias, TypeVar
 
 import psycopg
-from django.db import connection
+from django.db import OperationalError, connection
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_Cursor: TypeAlias = psycopg.Cursor[tuple[Any, ...]]  # Any: rows of any statement
+_Answer = TypeVar("_Answer")
+_TRIES = 5
+_PAUSE_S = 0.005
 _PLANS_S = 5.0
 _SPARE_S = 2.0
 _plans = threading.local()
@@ -39,15 +43,16 @@ def read(*, package: str, name: str) -> Mapping[str, str]:
 
 
 def run(name: str, params: Mapping[str, object]) -> Sequence[tuple[Any, ...]]:  # rows: typed by the caller
-    """This will execute a named statement, prepared, on Django's connection and inside its transaction."""
-    with _cursor() as cursor:
-        return cursor.execute(statements()[name], params, prepare=True).fetchall()
+    """This will execute a named statement, prepared, on Django's connection and inside its transaction.
+
+    Outside one it is tried again where the database has ended it because of a deadlock: nothing of it has happened.
+    """
+    return _insisted(lambda cursor: cursor.execute(statements()[name], params, prepare=True).fetchall())
 
 
 def execute(name: str, params: Mapping[str, object]) -> int:
-    """This will execute a named statement that gives no rows, and give how many it changed."""
-    with _cursor() as cursor:
-        return cursor.execute(statements()[name], params, prepare=True).rowcount
+    """This will execute a named statement as `run` does that gives no rows, and give how many it changed."""
+    return _insisted(lambda cursor: cursor.execute(statements()[name], params, prepare=True).rowcount)
 
 
 def renew_plans() -> bool:
@@ -58,8 +63,22 @@ def renew_plans() -> bool:
     return True
 
 
+def _insisted(ask: Callable[[_Cursor], _Answer]) -> _Answer:
+    for _ in range(_TRIES - 1):
+        try:
+            with _cursor() as cursor:
+                return ask(cursor)
+        except OperationalError as error:
+            is_deadlock = isinstance(error.__cause__, psycopg.errors.DeadlockDetected)
+            if connection.in_atomic_block or not is_deadlock:
+                raise
+        time.sleep(_PAUSE_S)
+    with _cursor() as cursor:
+        return ask(cursor)
+
+
 @contextmanager
-def _cursor() -> Iterator[psycopg.Cursor[tuple[Any, ...]]]:  # rows of any statement
+def _cursor() -> Iterator[_Cursor]:
     connection.ensure_connection()
     with connection.wrap_database_errors, psycopg.Cursor(connection.connection) as cursor:
         now = time.monotonic()

@@ -3,7 +3,7 @@
 It lives in memory only; everything that must survive is in the activation it stands for.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import cast
 
@@ -156,6 +156,11 @@ class Cursor:
         self.first_attempt_at = self.step_started_at = now
         self.previous_delay_s = None
         self.begun_at = None
+
+    def return_to(self, before: "Cursor") -> None:
+        """This will stand where it stood before a transaction that came to nothing."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(before, one.name))
 
     def postponed(self, pause: Postponed) -> PostponeRow:
         """This will put its activation aside until it asks again."""

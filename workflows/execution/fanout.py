@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import Min, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -52,7 +51,7 @@ def open_items(cursor: Cursor) -> Sequence[Cursor] | None:
         return _refuse(cursor, message="for_each gave a NUL character, which PostgreSQL cannot store", at=now)
     if not values:
         return frontier.end_step(_end(cursor, state=StepState.SUCCEEDED, at=now))
-    return _store(cursor, values=values, now=now)
+    return frontier.commit(cursor, lambda: _store(cursor, values=values, now=now))
 
 
 def done_items(cursor: Cursor) -> Sequence[JsonValue]:
@@ -77,24 +76,27 @@ def _listed(cursor: Cursor) -> JsonValue:
 def end_puller(cursor: Cursor) -> Sequence[Cursor]:
     """This will end a puller that found nothing to take; the last one ends the step."""
     now = timezone.now()
-    with transaction.atomic():
-        if not frontier.lock(cursor):
-            return ()
-        if cursor.claim.ending and cursor.phase is Phase.MAIN:
-            return _cut_short(cursor, at=now)
-        items = Item.objects.filter(run_id=cursor.claim.run_id, step=cursor.step.id)
-        due_at = items.filter(due_at__isnull=False).aggregate(due_at=Min("due_at"))["due_at"]
-        if due_at is not None:
-            _wait(cursor, until=due_at)
-            return ()
-        others = Activation.objects.filter(run_id=cursor.claim.run_id, segment=cursor.claim.segment)
-        others = others.exclude(id=cursor.claim.id)
-        if others.exists():
-            if cursor.step.uses in WAITING_KINDS:
-                _wake(others)
-            Activation.objects.filter(id=cursor.claim.id).delete()
-            return ()
-        return _end_step(cursor, at=now)
+    return frontier.commit(cursor, lambda: _end_puller(cursor, at=now))
+
+
+def _end_puller(cursor: Cursor, *, at: datetime) -> Sequence[Cursor]:
+    if not frontier.lock(cursor):
+        return ()
+    if cursor.claim.ending and cursor.phase is Phase.MAIN:
+        return _cut_short(cursor, at=at)
+    items = Item.objects.filter(run_id=cursor.claim.run_id, step=cursor.step.id)
+    due_at = items.filter(due_at__isnull=False).aggregate(due_at=Min("due_at"))["due_at"]
+    if due_at is not None:
+        _wait(cursor, until=due_at)
+        return ()
+    others = Activation.objects.filter(run_id=cursor.claim.run_id, segment=cursor.claim.segment)
+    others = others.exclude(id=cursor.claim.id)
+    if others.exists():
+        if cursor.step.uses in WAITING_KINDS:
+            _wake(others)
+        Activation.objects.filter(id=cursor.claim.id).delete()
+        return ()
+    return _end_step(cursor, at=at)
 
 
 def _cut_short(cursor: Cursor, *, at: datetime) -> Sequence[Cursor]:
@@ -157,32 +159,31 @@ def _wait(cursor: Cursor, *, until: datetime) -> None:
 def _store(cursor: Cursor, *, values: Sequence[JsonValue], now: datetime) -> Sequence[Cursor] | None:
     """Store the items; None: they may be pulled. Nothing is opened in a run that is ending."""
     claim = cursor.claim
-    with transaction.atomic():
-        if not frontier.lock(cursor):
-            return ()
-        if cursor.claim.ending and cursor.phase is Phase.MAIN:
-            return frontier.end_in_transaction(_end(cursor, state=StepState.CANCELLED, at=now))
-        Fanout.objects.create(run_id=claim.run_id, step=cursor.step.id, total=len(values), started_at=now)
-        store.open_items(run_id=claim.run_id, step=cursor.step.id, values=values)
-        pullers = [
-            Activation(
-                run_id=claim.run_id,
-                version_id=claim.version_id,
-                segment=claim.segment,
-                slot=slot,
-                round=claim.round,
-                due_at=Now(),
-                lane=cursor.segment.lane,
-                priority=claim.priority,
-                fairness_key=claim.fairness_key,
-                fairness_weight=claim.fairness_weight,
-                created_at=now,
-            )
-            for slot in range(1, min(cursor.step.parallel, len(values)))
-        ]
-        if pullers:
-            Activation.objects.bulk_create(pullers)
-            statements.run("notify", {})
+    if not frontier.lock(cursor):
+        return ()
+    if cursor.claim.ending and cursor.phase is Phase.MAIN:
+        return frontier.end_in_transaction(_end(cursor, state=StepState.CANCELLED, at=now))
+    Fanout.objects.create(run_id=claim.run_id, step=cursor.step.id, total=len(values), started_at=now)
+    store.open_items(run_id=claim.run_id, step=cursor.step.id, values=values)
+    pullers = [
+        Activation(
+            run_id=claim.run_id,
+            version_id=claim.version_id,
+            segment=claim.segment,
+            slot=slot,
+            round=claim.round,
+            due_at=Now(),
+            lane=cursor.segment.lane,
+            priority=claim.priority,
+            fairness_key=claim.fairness_key,
+            fairness_weight=claim.fairness_weight,
+            created_at=now,
+        )
+        for slot in range(1, min(cursor.step.parallel, len(values)))
+    ]
+    if pullers:
+        Activation.objects.bulk_create(pullers)
+        statements.run("notify", {})
     return None
 
 

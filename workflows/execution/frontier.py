@@ -4,9 +4,11 @@ The run's row is locked first, so that of several branches that end at once exac
 The worker that ends a segment goes on with one of those that became ready on its lane; the others are due.
 """
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import orjson
 import structlog
@@ -33,18 +35,29 @@ from workflows.operations.patience import between_steps
 from workflows.store import StepRow
 
 log = structlog.get_logger(__name__)
+_Result = TypeVar("_Result")
 
 
 def end_step(end: StepEnd) -> Sequence[Cursor]:
     """This will commit the end of a step with all that follows; gives the cursors this worker goes on with."""
-    if end.returns:  # it reaches for what others of the run have in hand
-        going = between_steps(lambda: _end_if_ours(end))
-    else:
-        with transaction.atomic():
-            going = _end_if_ours(end)
+    going = commit(end.cursor, lambda: _end_if_ours(end))
     if going is None:
         note_discarded(end.cursor, state=end.state, at=end.ended_at)
     return going or ()
+
+
+def commit(cursor: Cursor, act: Callable[[], _Result]) -> _Result:
+    """This will act in one transaction, and anew where others that change the run are in the way.
+
+    What a worker has in hand is worth as much after a deadlock as before it: the cursor stands then where it stood.
+    """
+    before = copy(cursor)
+
+    def act_anew() -> _Result:
+        cursor.return_to(before)
+        return act()
+
+    return between_steps(act_anew)
 
 
 def end_in_transaction(end: StepEnd) -> Sequence[Cursor]:

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
 from django.utils import timezone
 
 from audit.events import EncodedEvent, EventKind
@@ -123,13 +122,16 @@ def note_loss(cursor: Cursor, *, now: datetime) -> bool:
     if not held:
         return True
     if cursor.claim.notice:
-        with transaction.atomic():
-            is_ours = frontier.lock(cursor)
-            if is_ours:
-                stopping.note_unknown(cursor.claim.run_id, step=cursor.step.id, indexes=[held[0].index])
-        return is_ours
+        return frontier.commit(cursor, lambda: _note_unknown(cursor, item=held[0]))
     loss = losses.loss_of(cursor, item=held[0])
     return commit(cursor, results=[ended(cursor, item=held[0], outcome=loss, started_at=now, ended_at=now)])
+
+
+def _note_unknown(cursor: Cursor, *, item: HeldItem) -> bool:
+    is_ours = frontier.lock(cursor)
+    if is_ours:
+        stopping.note_unknown(cursor.claim.run_id, step=cursor.step.id, indexes=[item.index])
+    return is_ours
 
 
 def first_limit(cursor: Cursor) -> int:
@@ -241,18 +243,21 @@ def commit(cursor: Cursor, *, results: Sequence[Result]) -> bool:
             return True
     if all(_is_plain(result) for result in results):
         return _end_items(cursor, results=results)
-    with transaction.atomic():
-        if cursor.step.on_failure is not None and not frontier.lock(cursor):
-            return False
-        if not _end_items(cursor, results=results):
-            return False
-        _note_failures(cursor, results=results)
-        _note_rounds(cursor, results=results)
-        proven = [result for result in results if result.item.round and result.is_done]
-        if proven:
-            indexes = [result.item.index for result in proven]
-            at = proven[-1].ended_at
-            trials.succeed(run_id=cursor.claim.run_id, step=cursor.step.id, indexes=indexes, at=at)
+    return frontier.commit(cursor, lambda: _commit_with_failures(cursor, results=results))
+
+
+def _commit_with_failures(cursor: Cursor, *, results: Sequence[Result]) -> bool:
+    if cursor.step.on_failure is not None and not frontier.lock(cursor):
+        return False
+    if not _end_items(cursor, results=results):
+        return False
+    _note_failures(cursor, results=results)
+    _note_rounds(cursor, results=results)
+    proven = [result for result in results if result.item.round and result.is_done]
+    if proven:
+        indexes = [result.item.index for result in proven]
+        at = proven[-1].ended_at
+        trials.succeed(run_id=cursor.claim.run_id, step=cursor.step.id, indexes=indexes, at=at)
     return True
 
 
