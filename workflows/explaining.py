@@ -200,7 +200,9 @@ def _down(run_id: UUID) -> Sequence[str]:
     """What a run that is waited for waits for itself, down to the one that waits for no other run."""
     found: list[str] = []
     while len(found) < MAX_DEPTH:
-        run = Run.objects.get(id=run_id)
+        run = Run.objects.filter(id=run_id).first()
+        if run is None:
+            return [*found, f"run {run_id}, which is not kept any more"]
         waits = inspection.waits_of(run)
         if not waits:
             return [*found, f"run {run_id} of {run.workflow_name} has {run.state}"]

@@ -93,12 +93,17 @@ def retry(run_id: UUID) -> None:
     operations.retry_run(run_id=run_id, wanted=wanted, actor=TESTER, now=timezone.now())
 
 
+def preview(run_id: UUID) -> None:
+    """This will ask what a retry would do."""
+    operations.preview_retry(run_id=run_id, wanted=operations.RetryWanted(start=RetryFrom.START, reason="a test"))
+
+
 def undo(run_id: UUID) -> None:
     """This will undo it."""
     operations.undo_run(run_id=run_id, actor=TESTER, now=timezone.now(), reason="a test")
 
 
-@pytest.mark.parametrize("change", [move, set_result, cancel, requeue, discard, retry, undo])
+@pytest.mark.parametrize("change", [move, set_result, cancel, requeue, discard, retry, preview, undo])
 def test_nobody_waits_for_ever_for_a_run_that_somebody_holds(
     change: Callable[[UUID], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -104,7 +104,9 @@ def _wake_leaving(run_id: UUID, *, step: str) -> None:
 
     It is locked whatever it is doing, so that it either sees this end or is seen asleep.
     """
-    run = Run.objects.only("id", "version_id", "grown_id").get(id=run_id)
+    run = Run.objects.only("id", "version_id", "grown_id").filter(id=run_id).first()
+    if run is None:  # it has ended long ago, and is not kept any more
+        return
     segment, _ = plans.program_of(run.program_id).plan.place_of[step]
     pullers = Activation.objects.filter(run_id=run_id, segment=segment, notice__gt=0)
     asleep = When(state=ActivationState.WAITING, then=Now())

@@ -63,6 +63,7 @@ def look(stay: Stay) -> JsonObject | Failed | Parked:
         if link is None or step in (Next.START, Next.ADOPT, Next.REVIVE):
             link = _prepare(stay, wanted=wanted)
             step = subworkflow.next_of(_seen(link, stay=stay, wanted=wanted), mode=wanted.mode)
+        return _answer(link, step=step, stay=stay)
     except (_Refused, SubworkflowInvalid, UnknownWorkflow, UnknownVersion, WorkflowDisabled, InputInvalid) as error:
         return Failed(kind=FailureKind.REFUSED, message=str(error), payload=stay.inputs)
     except ConcurrencyReached as error:
@@ -71,7 +72,6 @@ def look(stay: Stay) -> JsonObject | Failed | Parked:
         return _later(stay, name=error.workflow, delay_s=error.again_in_s)
     except (_Gone, RunBusy):
         return _later(stay, name=str(stay.inputs["name"]), delay_s=_AGAIN_S)
-    return _answer(link, step=step, stay=stay)
 
 
 def sweep(*, now: datetime) -> None:
@@ -92,13 +92,18 @@ def _latest(stay: Stay) -> ChildRun | None:
 
 
 def _seen(link: ChildRun | None, *, stay: Stay, wanted: Wanted) -> Child | None:
+    """Where its run is not kept any more, what it came to is asked for only where that matters."""
     if link is None:
         return None
-    state, ending = Run.objects.values_list("state", "ending").get(id=link.child_id)
+    is_of_round, is_same_request = link.round == stay.round, link.request_sha256 == _digest(wanted)
+    found = Run.objects.filter(id=link.child_id).values_list("state", "ending").first()
+    if found is None and (wanted.mode is Mode.WAIT if is_of_round else is_same_request):
+        raise _Refused(_not_kept(link))
+    state, ending = found or (RunState.CANCELLED, RunState.CANCELLED)
     return Child(
         state=RunState(state),
-        is_of_round=link.round == stay.round,
-        is_same_request=link.request_sha256 == _digest(wanted),
+        is_of_round=is_of_round,
+        is_same_request=is_same_request,
         is_going=ending != RunState.CANCELLED,
         has_letters=state == RunState.FAILED and bool(_letters(link)),
     )
@@ -108,14 +113,23 @@ def _answer(link: ChildRun, *, step: Next, stay: Stay) -> JsonObject | Failed | 
     run_id = str(link.child_id)
     if step is Next.WAIT:
         return Parked(reason=WaitReason.CHILD_RUN, object=run_id)
-    run = Run.objects.get(id=link.child_id)
+    if step is Next.GIVE and link.mode == Mode.DETACH:
+        return {"run_id": run_id}
+    run = Run.objects.filter(id=link.child_id).first()
+    if run is None:
+        raise _Refused(_not_kept(link))
     if step is Next.FAIL:
         return subworkflow.failure_of(
             workflow=run.workflow_name, run_id=run_id, state=RunState(run.state), error=run.error, payload=stay.inputs
         )
-    if link.mode == Mode.DETACH:
-        return {"run_id": run_id}
     return {"run_id": run_id, "output": run.output}
+
+
+def _not_kept(link: ChildRun) -> str:
+    return (
+        f"run {link.child_id} of {link.workflow_name}, which it started, is not kept any more: nobody can tell what it "
+        "came to; set the result by hand, or ask for something else"
+    )
 
 
 def _later(stay: Stay, *, name: str, delay_s: float) -> Parked:
@@ -129,7 +143,9 @@ def _prepare(stay: Stay, *, wanted: Wanted) -> ChildRun:
     What a parent starts that is being ended meanwhile would be nobody's to cancel.
     """
     with transaction.atomic():
-        parent = Run.objects.select_for_update().get(id=stay.run_id)
+        parent = Run.objects.select_for_update().filter(id=stay.run_id).first()
+        if parent is None:
+            raise _Refused("its run is not kept any more: it starts no other")
         phase = plans.program_of(parent.program_id).plan.graph.steps[stay.step].phase
         if parent.state != RunState.RUNNING or (parent.ending and phase is Phase.MAIN):
             raise _Refused("its run is ending: it starts no other")
@@ -165,8 +181,8 @@ def _start(parent: Run, *, stay: Stay, wanted: Wanted) -> ChildRun:
         raise _Refused(
             f"it would wait for itself: run {started.run_id} of {wanted.name}, which it joined, waits for it"
         )
-    run = Run.objects.select_for_update().only("id", "state").get(id=started.run_id)
-    if not started.is_new and run.state != RunState.RUNNING:
+    run = Run.objects.select_for_update().only("id", "state").filter(id=started.run_id).first()
+    if run is None or (not started.is_new and run.state != RunState.RUNNING):
         raise _Gone
     if wanted.mode is Mode.WAIT:
         Run.objects.filter(id=run.id).update(is_awaited=True)
@@ -197,8 +213,8 @@ def _revive(link: ChildRun, *, now: datetime) -> None:
 
 def _letters(link: ChildRun) -> Sequence[DeadLetter]:
     """What can be tried again of a run that has failed; nothing where what it did was taken back."""
-    run = Run.objects.only("id", "version_id", "grown_id").get(id=link.child_id)
-    if repairs.is_undone(link.child_id, program=plans.program_of(run.program_id)):
+    run = Run.objects.only("id", "version_id", "grown_id").filter(id=link.child_id).first()
+    if run is None or repairs.is_undone(link.child_id, program=plans.program_of(run.program_id)):
         return ()
     letters = DeadLetter.objects.filter(run_id=link.child_id, state=DeadLetterState.OPEN).order_by("id")
     return [letter for letter in letters if repairs.is_requeueable(letter)]

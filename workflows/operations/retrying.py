@@ -90,28 +90,24 @@ class _Prepared:
 def preview_retry(*, run_id: UUID, wanted: RetryWanted) -> Retried:
     """This will say what a retry would do, with all its hindrances, and change nothing.
 
-    Raises UnknownRun, RunNotEnded, RetryUnderWay, WorkflowDisabled, InputInvalid.
+    Nobody changes the run while it is read. Raises UnknownRun, RunNotEnded, RetryUnderWay, WorkflowDisabled,
+    InputInvalid, RunBusy.
     """
-    run = Run.objects.filter(id=run_id).first()
-    if run is None:
-        raise UnknownRun(run_id)
-    return _prepare(run, wanted=wanted).told(None)
+    return patiently(lambda: _prepare(_locked(run_id), wanted=wanted).told(None))
 
 
 def retry_run(*, run_id: UUID, wanted: RetryWanted, actor: Actor, now: datetime, delay_s: float = 0.0) -> Retried:
     """This will retry a run that has ended; what it does goes on after `delay_s`.
 
     Its open dead letters count as requeued, and their trials end with the retry. Raises as `preview_retry`, and
-    RunBusy, RetryRefused where the definition stands in the way, and what `requeue_dead_letter` raises for a retry in
+    RetryRefused where the definition stands in the way, and what `requeue_dead_letter` raises for a retry in
     place.
     """
     return patiently(lambda: _retry(run_id, wanted=wanted, actor=actor, now=now, delay_s=delay_s))
 
 
 def _retry(run_id: UUID, *, wanted: RetryWanted, actor: Actor, now: datetime, delay_s: float) -> Retried:
-    run = Run.objects.select_for_update().filter(id=run_id).first()
-    if run is None:
-        raise UnknownRun(run_id)
+    run = _locked(run_id)
     prepared = _prepare(run, wanted=wanted)
     if prepared.plan.hindrances:
         raise RetryRefused(run_id=run_id, problems=prepared.plan.hindrances)
@@ -129,6 +125,13 @@ def _retry(run_id: UUID, *, wanted: RetryWanted, actor: Actor, now: datetime, de
     waiting.requeue(Comeback(run=new, program=prepared.program, delay_s=delay_s, now=now), was_ended=True)
     statements.run("notify", {})
     return prepared.told(new.id)
+
+
+def _locked(run_id: UUID) -> Run:
+    run = Run.objects.select_for_update().filter(id=run_id).first()
+    if run is None:
+        raise UnknownRun(run_id)
+    return run
 
 
 def _prepare(run: Run, *, wanted: RetryWanted) -> _Prepared:
