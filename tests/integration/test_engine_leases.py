@@ -43,11 +43,11 @@ def ledger(tmp_path: Path) -> Ledger:
 
 @pytest.fixture
 def short_leases(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This will have leases run out after one second, renewed by a keeper of its own."""
+    """This will have leases run out after a few seconds, renewed by a keeper of its own."""
     keeper = LeaseKeeper()
     monkeypatch.setattr(shift, "keeper", keeper)
     monkeypatch.setattr(attempts, "keeper", keeper)
-    with override_settings(LEASE_S=1.0):
+    with override_settings(LEASE_S=9.0):
         yield
 
 
@@ -138,8 +138,10 @@ def test_late_result_of_a_lost_worker_is_discarded_and_audited(result: str, tmp_
 
 @pytest.mark.usefixtures("short_leases")
 @pytest.mark.parametrize("place", ["first", "behind items", "behind a join"])
-def test_lease_is_kept_while_a_step_takes_longer_than_it(place: str, ledger: Ledger) -> None:
-    slow = call("effect", args={"ledger": str(ledger.path), "seconds": 2.5})
+def test_lease_is_kept_while_a_step_takes_longer_than_it(place: str, tmp_path: Path, ledger: Ledger) -> None:
+    """It is made longer before it has run out, as often as the step needs; meanwhile nobody else can begin it."""
+    gate = tmp_path / "gate"
+    slow = call("effect", args={"ledger": str(ledger.path), "gate": str(gate)})
     before: dict[str, dict[str, object]] = {
         "first": {},
         "behind items": {"map": call("noop", for_each=[1, 2])},
@@ -148,31 +150,35 @@ def test_lease_is_kept_while_a_step_takes_longer_than_it(place: str, ledger: Led
     run_id = begin({**before, "slow": {**slow, "needs": list(before)} if before else slow})
     worker = aside(lambda: work(run_id))
     wait_until(lambda: ledger.entries("begin"), what="the slow step has begun")
+    until = Activation.objects.get(run_id=run_id).due_at
 
-    while worker.is_alive():
-        work(run_id)  # what a second worker finds to do: nothing
-        worker.join(timeout=0.1)
+    wait_until(lambda: Activation.objects.get(run_id=run_id).due_at > until, what="its lease is longer")
+    work(run_id)  # what a second worker finds to do: nothing
+    gate.touch()
+    worker.join(timeout=120)
 
     assert len(ledger.entries("begin")) == 1
     assert Run.objects.get(id=run_id).state == "succeeded"
 
 
 @pytest.mark.usefixtures("short_leases")
-def test_retry_of_one_run_is_not_held_up_by_a_long_step_of_another_in_the_same_shift() -> None:
-    failing = begin(
-        {"ask": call("fail_until", args={"attempt": 2}, retry={"first": "1500ms", "jitter": "none", "cap": "2s"})}
-    )
-    slow = begin({"slow": call("sleep", args={"seconds": 4})})
+def test_retry_of_one_run_is_not_held_up_by_a_long_step_of_another_in_the_same_shift(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    gate = tmp_path / "gate"
+    failing = begin({"ask": call("fail_until", args={"attempt": 2}, retry={"first": "100ms", "jitter": "none"})})
+    slow = begin({"slow": call("effect", args={"ledger": str(ledger.path), "gate": str(gate)})})
     worker = aside(lambda: shift.execute([*claimable(failing), *claimable(slow)]))
     wait_until(lambda: Attempt.objects.filter(run_id=failing).exists(), what="the first attempt has failed")
 
-    assert Activation.objects.get(run_id=failing).state == "waiting"
     wait_until(lambda: claimable(failing), what="the retry is due")
     work(failing)
 
     assert Run.objects.get(id=failing).state == "succeeded"
     assert worker.is_alive()
+    gate.touch()
     worker.join(timeout=120)
+    assert Run.objects.get(id=slow).state == "succeeded"
 
 
 def test_lease_that_was_given_back_is_not_renewed() -> None:

@@ -20,6 +20,7 @@ from automation.schedule.backfill import Order
 from config.servers.guard import Guard
 from tests.flows.driving import TESTER, call, publish
 from tests.scenarios.killing import stage
+from tests.support import slowness
 from tests.support.processes import HASTY, Processes, TestedProcess
 from tests.support.servers import RemoteServers
 from tests.support.waiting import wait_until
@@ -27,6 +28,7 @@ from workflows.core.definition import JsonValue
 from workflows.models import Run
 
 TAKEOVER_S = 5.0
+"""On a machine that has time. What this one was late is added, as it is measured meanwhile."""
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +97,12 @@ def wait_for_phase(offset_s: float) -> None:
         time.sleep(0.0005)
 
 
+def end(schedule: Schedule) -> None:
+    """This will let no other due time come, and wait until those there were are settled."""
+    scheduling.pause(schedule=schedule, reason="the test is over", actor=TESTER, now=timezone.now())
+    wait_until(lambda: not Fire.objects.filter(schedule_id=schedule.pk, state="due").exists(), what="all are settled")
+
+
 def check_each_due_time_once(schedule: Schedule, *, since: datetime) -> list[int]:
     """This will be how late each fire since then was recorded; every second has one fire with one run of its own."""
     fires = list(Fire.objects.filter(schedule_id=schedule.pk).order_by("due_at"))
@@ -113,17 +121,17 @@ def test_every_due_time_fires_once_though_leaders_are_killed_as_they_fire(crowd:
     wait_until(settled(schedule, least=2), what="it fires")
     since = timezone.now()
 
-    for offset_s in (0.995, 0.004):
-        victim = leader(schedulers)
-        count = Fire.objects.filter(schedule_id=schedule.pk).count()
-        wait_for_phase(offset_s)
-        victim.kill()
-        wait_until(settled(schedule, least=count + 3), what="somebody else fires")
-    scheduling.pause(schedule=schedule, reason="the test is over", actor=TESTER, now=timezone.now())
-    wait_until(lambda: not Fire.objects.filter(schedule_id=schedule.pk, state="due").exists(), what="all are settled")
+    with slowness.allowance() as allowed_s:
+        for offset_s in (0.995, 0.004):
+            victim = leader(schedulers)
+            count = Fire.objects.filter(schedule_id=schedule.pk).count()
+            wait_for_phase(offset_s)
+            victim.kill()
+            wait_until(settled(schedule, least=count + 3), what="somebody else fires")
+    end(schedule)
 
     lateness = check_each_due_time_once(schedule, since=since)
-    assert max(lateness) < TAKEOVER_S * 1000, lateness
+    assert max(lateness) < (TAKEOVER_S + allowed_s()) * 1000, lateness
 
 
 def save(workflow: str, *, now: datetime, **rule: JsonValue) -> Schedule:
@@ -244,17 +252,17 @@ def test_leader_that_hangs_is_not_waited_for(crowd: Crowd) -> None:
     wait_until(settled(schedule, least=2), what="it fires")
     since = timezone.now()
 
-    hung = leader(schedulers)
-    wait_for_phase(0.6)  # between two due times it holds no locks of rows
-    hung.pause()
-    count = Fire.objects.filter(schedule_id=schedule.pk).count()
-    wait_until(settled(schedule, least=count + 4), what="somebody else fires")
-    hung.resume()
-    wait_until(settled(schedule, least=count + 6), what="both are there")
-    scheduling.pause(schedule=schedule, reason="the test is over", actor=TESTER, now=timezone.now())
-    wait_until(lambda: not Fire.objects.filter(schedule_id=schedule.pk, state="due").exists(), what="all are settled")
+    with slowness.allowance() as allowed_s:
+        hung = leader(schedulers)
+        wait_for_phase(0.6)  # between two due times it holds no locks of rows
+        hung.pause()
+        count = Fire.objects.filter(schedule_id=schedule.pk).count()
+        wait_until(settled(schedule, least=count + 4), what="somebody else fires")
+        hung.resume()
+        wait_until(settled(schedule, least=count + 6), what="both are there")
+    end(schedule)
 
-    assert max(check_each_due_time_once(schedule, since=since)) < TAKEOVER_S * 1000
+    assert max(check_each_due_time_once(schedule, since=since)) < (TAKEOVER_S + allowed_s()) * 1000
 
 
 def test_schedules_go_on_after_the_database_was_killed(crowd: Crowd, servers: RemoteServers) -> None:
