@@ -3,8 +3,8 @@
 import asyncio
 import ssl
 import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import httpcore2
@@ -14,6 +14,8 @@ from integrations.addresses import Address
 from integrations.egress import Egress
 from integrations.errors import Unavailable
 from integrations.guard import Answer, remaining
+
+_PARTS = 20
 
 
 class GuardedBackend(httpcore2.AsyncNetworkBackend):
@@ -35,9 +37,23 @@ class GuardedBackend(httpcore2.AsyncNetworkBackend):
         """This will connect to the first address of a host that answers.
 
         Raises Refused when any address of the host is not allowed, ConnectError or ConnectTimeout when none
-        can be found or answers in time.
+        can be found or answers in time. Only time that the loop has for it counts (`attended`).
         """
-        until = time.monotonic() + remaining(timeout, failure=httpcore2.ConnectTimeout)
+        until = time.monotonic() + remaining(None, failure=httpcore2.ConnectTimeout)
+        try:
+            async with attended(timeout):
+                return await self._connect(host, port, until, local_address, socket_options)
+        except TimeoutError as error:
+            raise httpcore2.ConnectTimeout(f"{host} did not answer in time") from error
+
+    async def _connect(
+        self,
+        host: str,
+        port: int,
+        until: float,
+        local_address: str | None,
+        socket_options: Iterable[httpcore2.SOCKET_OPTION] | None,
+    ) -> httpcore2.AsyncNetworkStream:
         addresses = await self._resolver.allowed(
             host=host, port=port, egress=self._egress, timeout_s=until - time.monotonic()
         )
@@ -77,12 +93,46 @@ class DeadlineStream(httpcore2.AsyncNetworkStream):
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.AsyncNetworkStream:
         """This will begin TLS under the name of the URL, not the address."""
-        left = remaining(timeout, failure=httpcore2.ConnectTimeout)
-        return DeadlineStream(await self._stream.start_tls(ssl_context, server_hostname, left))
+        left = remaining(None, failure=httpcore2.ConnectTimeout)
+        try:
+            async with attended(timeout):
+                return DeadlineStream(await self._stream.start_tls(ssl_context, server_hostname, left))
+        except TimeoutError as error:
+            await self.aclose()
+            raise httpcore2.ConnectTimeout(f"{server_hostname} did not begin TLS in time") from error
 
     def get_extra_info(self, info: str) -> Any:  # Any: the signature of httpcore2
         """This will pass on what the socket knows about itself."""
         return self._stream.get_extra_info(info)
+
+
+@asynccontextmanager
+async def attended(seconds: float | None) -> AsyncIterator[None]:
+    """This will end the block with TimeoutError after so many seconds of a loop that has time for it.
+
+    A loop that carries many calls may come round to one of them late, and that says nothing about its peer. So the time
+    is counted in parts, and between two looks of the loop passes one part at most. None counts nothing.
+    """
+    if seconds is None:
+        yield
+        return
+    loop, parts = asyncio.get_running_loop(), _PARTS
+    timer: asyncio.TimerHandle
+
+    def count() -> None:
+        nonlocal parts, timer
+        parts -= 1
+        if parts:
+            timer = loop.call_later(seconds / _PARTS, count)
+        else:
+            limit.reschedule(loop.time())
+
+    async with asyncio.timeout(None) as limit:
+        timer = loop.call_later(seconds / _PARTS, count)
+        try:
+            yield
+        finally:
+            timer.cancel()
 
 
 async def reachable(*, host: str, port: int, egress: Egress, timeout_s: float) -> Sequence[str]:

@@ -247,3 +247,40 @@ def test_names_that_are_late_fail_in_time_on_the_event_loop_too(monkeypatch: pyt
         asyncio.run(guard_async.Resolver().resolve(host="slow.example", port=80, timeout_s=0.05))
 
     answer.set()
+
+
+def test_connect_does_not_fail_for_a_loop_that_is_late_itself(listener: socket.socket) -> None:
+    async def connect_beside_others() -> int:
+        async def keep_busy() -> None:
+            while True:
+                time.sleep(0.1)  # a block of the loop, as hundreds of calls that begin at once are
+                await asyncio.sleep(0)
+
+        backend = guard_async.GuardedBackend(Egress(allow_private=True))
+        others = asyncio.create_task(keep_busy())
+        stream = await backend.connect_tcp("127.0.0.1", listener.getsockname()[1], timeout=0.1)
+        others.cancel()
+        port: int = stream.get_extra_info("server_addr")[1]
+        await stream.aclose()
+        return port
+
+    assert asyncio.run(connect_beside_others()) == listener.getsockname()[1]
+
+
+def test_attended_ends_a_wait_that_the_loop_had_time_for() -> None:
+    async def wait() -> None:
+        async with guard_async.attended(0.05):
+            await asyncio.sleep(600)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(wait())
+
+
+@pytest.mark.parametrize("seconds", [None, 600.0])
+def test_attended_lets_go_what_ends_in_time(seconds: float | None) -> None:
+    async def wait() -> str:
+        async with guard_async.attended(seconds):
+            await asyncio.sleep(0)
+        return "ended"
+
+    assert asyncio.run(wait()) == "ended"
