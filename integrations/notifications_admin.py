@@ -8,7 +8,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.decorators import display
 
-from audit.admin_pages import ListingAdmin, link_to
+from audit.admin_pages import ActingAdmin, PageAction, link_to
 from audit.events import Actor, ActorKind
 from integrations.models import Notification
 from integrations.notifications import addresses, outbox
@@ -22,7 +22,7 @@ _COLOURS: dict[str, str] = {
 
 
 @admin.register(Notification)
-class NotificationAdmin(ListingAdmin):
+class NotificationAdmin(ActingAdmin):
     """The list, latest first; a dead one says why, and can be sent again."""
 
     list_display = ("subject", "status", "channel", "recipient", "attempts", "created_at", "sent_at", "error")
@@ -51,6 +51,13 @@ class NotificationAdmin(ListingAdmin):
     sortable_by = ()
     list_per_page = 50
     actions = ("send_again",)
+    page_actions = (
+        PageAction(name="send_again", text="Send again", question="It is due at once, with all its attempts."),
+    )
+
+    def offers(self, row: Notification, action: PageAction) -> bool:  # noqa: ARG002  the signature of all of them
+        """This will offer to send what was given up."""
+        return row.state == NotificationState.DEAD
 
     @display(description="State", label=_COLOURS)
     def status(self, row: Notification) -> str:

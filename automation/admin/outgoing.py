@@ -13,12 +13,13 @@ from django.utils.safestring import SafeString
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from audit.admin_pages import ListingAdmin, link_to
+from audit.admin_pages import ListingAdmin, PageAction, link_to
 from automation.admin.webhooks import LookedAt, badge_of
 from automation.errors import MessageNotEnded
 from automation.models import WebhookEndpoint, WebhookMessage
 from automation.outbound import endpoints, queries
 from automation.outbound.endpoints import EndpointWanted
+from automation.outbound_models import MessageState
 from integrations import admin_forms
 from workflows.admin.pages import actor_of
 
@@ -118,6 +119,17 @@ class WebhookMessageAdmin(LookedAt):
     fields = ("through", "type", "its_event", "badge", "attempts", "due_at", "created_at", "ended_at", "tried")
     readonly_fields = fields
     actions = ("redeliver_selected",)
+    page_actions = (
+        PageAction(
+            name="redeliver_selected",
+            text="Send again",
+            question="It goes to the endpoint once more, under the same id and with all its attempts.",
+        ),
+    )
+
+    def offers(self, row: WebhookMessage, action: PageAction) -> bool:  # noqa: ARG002  the signature of all of them
+        """This will offer to send what is not just being sent."""
+        return row.state != MessageState.PENDING
 
     @display(description="Endpoint")
     def to(self, row: WebhookMessage) -> str:
@@ -165,7 +177,7 @@ class WebhookMessageAdmin(LookedAt):
         except MessageNotEnded as error:
             messages.error(request, str(error))
             return
-        messages.success(request, f"{count} messages are sent again.")
+        messages.success(request, f"{count} message{'s are' if count != 1 else ' is'} sent again.")
 
     def has_redeliver_permission(self, request: HttpRequest) -> bool:
         """This will allow it to whoever may publish events."""

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 from unfold.decorators import display
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextareaWidget
 
-from audit.admin_pages import ListingAdmin, cut, link_to, link_to_list
+from audit.admin_pages import ActingAdmin, ListingAdmin, PageAction, cut, link_to, link_to_list
 from automation.errors import SourceInUse
 from automation.inbound import queries, replaying, sources
 from automation.inbound.sources import SourceWanted
@@ -141,7 +141,7 @@ class WebhookSourceAdmin(ListingAdmin):
         return {}
 
 
-class LookedAt(ListingAdmin):
+class LookedAt(ActingAdmin):
     """What is looked at only."""
 
     list_filter_sheet = False
@@ -190,6 +190,13 @@ class WebhookDeliveryAdmin(LookedAt):
     )
     readonly_fields = fields
     actions = ("replay_selected",)
+    page_actions = (
+        PageAction(
+            name="replay_selected",
+            text="Read again",
+            question="It becomes a new event: whatever listens to it listens again, and its triggers start new runs.",
+        ),
+    )
 
     @display(description="State", label=_STATES)
     def shown_state(self, row: WebhookDelivery) -> str:
@@ -248,7 +255,7 @@ class WebhookDeliveryAdmin(LookedAt):
         """This will have the chosen requests read again."""
         chosen = list(queryset.order_by("id").values_list("id", flat=True)[: replaying.MOST])
         made = replaying.replay(chosen, actor=actor_of(request), now=timezone.now())
-        messages.success(request, f"{len(made)} requests are read again.")
+        messages.success(request, f"{len(made)} request{'s are' if len(made) != 1 else ' is'} read again.")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
         """This will allow it to whoever may publish events."""

@@ -93,7 +93,7 @@ def test_webhook_event_run_and_message_lead_to_each_other(staff: Client, source:
     sent = page(staff, "automation_webhookmessage", message.pk)
     assert href("workflows_event", event) in sent
     assert href("automation_webhookendpoint", message.endpoint_id) in sent
-    assert f"?q={run.correlation_id}" in page(staff, "workflows_run", run.id)
+    assert href("workflows_event", event) in page(staff, "workflows_run", run.id)
     trigger = EventTrigger.objects.get(workflow=workflow)
     assert f"?q={workflow}" in page(staff, "automation_eventtrigger", trigger.pk)
 

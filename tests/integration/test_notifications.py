@@ -220,10 +220,14 @@ def test_admin_shows_and_sends_again_what_is_dead() -> None:
 
     listed = browser.get(page).content.decode()
     one = browser.get(reverse("admin:integrations_notification_change", args=(row.id,))).content.decode()
+    act = reverse("admin:integrations_notification_act", args=(row.id, "send_again"))
+    browser.post(act)
+    after = browser.get(reverse("admin:integrations_notification_change", args=(row.id,))).content.decode()
     browser.post(page, {"action": "send_again", "_selected_action": [str(row.id)]})
 
     assert "it was away" in listed
     assert row.key in one
+    assert [act in shown for shown in (one, after)] == [True, False]
     assert Notification.objects.get(id=row.id).state == "pending"
     assert kinds(row)[-1] == "notification.requeued"
 

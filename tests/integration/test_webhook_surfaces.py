@@ -3,6 +3,7 @@
 from uuid import UUID, uuid4
 
 import pytest
+from django.contrib.auth.models import Permission, User
 from django.core.management import CommandError, call_command
 from django.urls import reverse
 from django.utils import timezone
@@ -160,6 +161,31 @@ def test_the_admin_shows_a_request_masked_and_replays_it(source: str) -> None:
     assert refusals.status_code == 200
 
 
+def test_the_page_of_a_request_replays_it_for_those_who_may(source: str) -> None:
+    delivery = received(source, text="x")
+    page = reverse("admin:automation_webhookdelivery_change", args=(delivery,))
+    act = reverse("admin:automation_webhookdelivery_act", args=(delivery, "replay_selected"))
+    looker, publisher = browser(_member("view_webhookdelivery")), browser(_member("view_webhookdelivery", "add_event"))
+
+    refused = looker.post(act)
+    offers = [act in one.get(page).content.decode() for one in (looker, publisher)]
+    got, others = publisher.get(act), publisher.post(act.replace("replay_selected", "delete_model"))
+    count = WebhookDelivery.objects.filter(replay_of=delivery).count()
+    answer = publisher.post(act)
+
+    assert [refused.status_code, got.status_code, others.status_code, count] == [403, 405, 404, 0]
+    assert offers == [False, True]
+    assert (answer.status_code, answer["Location"]) == (302, page)
+    assert WebhookDelivery.objects.filter(replay_of=delivery).count() == 1
+    assert "1 request is read again." in publisher.get(page).content.decode()
+
+
+def _member(*permissions: str) -> User:
+    person = user()
+    person.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return person
+
+
 def test_endpoints_and_their_messages_are_seen_and_sent_again(capsys: pytest.CaptureFixture[str]) -> None:
     name, kind = f"out-{uuid4().hex[:8]}", uuid4().hex
     admin = api.client("admin")
@@ -173,13 +199,16 @@ def test_endpoints_and_their_messages_are_seen_and_sent_again(capsys: pytest.Cap
     log = [{"at": "2026-01-31T08:00:00+00:00", "status": 500, "seconds": 0.1, "error": "it broke"}]
     WebhookMessage.objects.filter(id=message["id"]).update(state="dead", log=log)
     staff = browser(user(is_superuser=True))
-    page = staff.get(reverse("admin:automation_webhookmessage_change", args=(message["id"],))).content.decode()
+    address = reverse("admin:automation_webhookmessage_change", args=(message["id"],))
+    page = staff.get(address).content.decode()
     lists = [staff.get(reverse(f"admin:automation_webhook{one}_changelist")) for one in ("endpoint", "message")]
-    action = {"action": "redeliver_selected", "_selected_action": [message["id"]]}
-    again = staff.post(reverse("admin:automation_webhookmessage_changelist"), action)
+    act = reverse("admin:automation_webhookmessage_act", args=(message["id"], "redeliver_selected"))
+    again = staff.post(act)
+    sending = staff.get(address).content.decode()
 
     assert (early.status_code, early.json()["type"]) == (409, "urn:problem-type:automation:message-not-ended")
     assert "it broke" in page
+    assert [act in one for one in (page, sending)] == [True, False]
     assert [one.status_code for one in lists] == [200, 200]
     assert again.status_code == 302
     assert WebhookMessage.objects.get(id=message["id"]).state == "pending"

@@ -19,7 +19,16 @@ from django.views.decorators.http import require_POST
 from audit import queries as audit
 from audit.admin_pages import cut
 from integrations import call_queries
-from workflows import child_queries, closing_report, human_queries, operations, releases, retries, timeline
+from workflows import (
+    child_queries,
+    closing_report,
+    event_queries,
+    human_queries,
+    operations,
+    releases,
+    retries,
+    timeline,
+)
 from workflows.admin import bars, graphs, pauses, waits
 from workflows.admin.comparing import RunComparing
 from workflows.admin.filters import ModeFilter, StartedFilter, WorkflowFilter
@@ -127,6 +136,7 @@ class RunAdmin(ReadingAdmin):
             "events": events[:_EVENTS],
             "has_more_events": len(events) > _EVENTS,
             "names": names_of({story.run.started_by, *(event.actor for event in events)}),
+            "event": _event_of(story.run),
             "is_running": story.run.state == RunState.RUNNING,
             "requests": human_queries.open_of(row),
             "calls": call_queries.of_run(row),
@@ -246,6 +256,14 @@ class RunAdmin(ReadingAdmin):
         """This will show how long it took, or has been running."""
         took = span(((row.ended_at or timezone.now()) - row.created_at).total_seconds())
         return format_html('<span class="ae-nowrap">{}</span>', took)
+
+
+def _event_of(run: Run) -> UUID | None:
+    """The event whose trigger started a run: the key of such a start ends with it. It may not be kept any more."""
+    if not run.started_by.startswith("trigger:"):
+        return None
+    event = uuid_of((run.start_key or "").rpartition(":")[2])
+    return event if event is not None and event_queries.documents({event}) else None
 
 
 def _reason(request: HttpRequest) -> str:
