@@ -18,6 +18,9 @@ from workflows import operations
 
 _SCHEDULES = 1_000
 _AHEAD_S = 15
+_AHEAD_CAP_S = 600
+_SPARE_S = 2.0
+_PILOT = 50
 _LOOK_S = 0.002
 _LIMIT_S = 60.0
 _PROMISE_S = 0.25
@@ -63,18 +66,7 @@ def measure(*, rounds: int) -> Sequence[Result]:
 
 
 def _round() -> tuple[float, float]:
-    due_at = datetime.fromtimestamp(int(time.time()) + _AHEAD_S, tz=UTC)
-    with transaction.atomic():
-        for number in range(_SCHEDULES):
-            scheduling.save_schedule(
-                name=f"bench-{number}-{int(due_at.timestamp())}",
-                workflow=definitions.START,
-                document={"at": due_at.isoformat()},
-                actor=engine.ACTOR,
-                now=timezone.now(),
-            )
-    if time.time() > due_at.timestamp() - 1:
-        raise engine.RunsFailed("the schedules were not made in time: make _AHEAD_S longer")
+    due_at = _make_schedules()
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as stranger:
         seen = _seen(stranger, due_at=due_at, query="select count(*) from automation_fire where due_at = %s")
         started = "select count(*) from automation_fire where due_at = %s and state = 'started'"
@@ -82,10 +74,45 @@ def _round() -> tuple[float, float]:
     return percentile(seen, percent=99), max(begun)
 
 
+def _make_schedules() -> datetime:
+    """All of them stand before they are due, however slow the machine: what would be late is undone and made again."""
+    ahead_s = float(_AHEAD_S)
+    while ahead_s <= _AHEAD_CAP_S:
+        began = time.monotonic()
+        due_at = datetime.fromtimestamp(int(time.time() + ahead_s), tz=UTC)
+        with transaction.atomic():
+            share = _made_in_time(due_at=due_at)
+            if share >= 1:
+                return due_at
+            transaction.set_rollback(True)
+        ahead_s = max(ahead_s, (time.monotonic() - began) / share) * 2
+    raise engine.RunsFailed(f"{_SCHEDULES} schedules cannot be made within {_AHEAD_CAP_S} s")
+
+
+def _made_in_time(*, due_at: datetime) -> float:
+    """The share of them that could be made; it stops as soon as their time will not do."""
+    began, left_s = time.monotonic(), due_at.timestamp() - time.time() - _SPARE_S
+    for number in range(_SCHEDULES):
+        _make_schedule(number, due_at=due_at)
+        if (time.monotonic() - began) * _SCHEDULES > max(left_s, 0) * max(number + 1, _PILOT):
+            return (number + 1) / (_SCHEDULES + 1)
+    return 1.0
+
+
+def _make_schedule(number: int, *, due_at: datetime) -> None:
+    scheduling.save_schedule(
+        name=f"bench-{number}-{int(due_at.timestamp())}",
+        workflow=definitions.START,
+        document={"at": due_at.isoformat()},
+        actor=engine.ACTOR,
+        now=timezone.now(),
+    )
+
+
 def _seen(stranger: psycopg.Connection[tuple[object, ...]], *, due_at: datetime, query: str) -> list[float]:
     """How late each row was seen, in seconds; rows that came together were seen together."""
     late: list[float] = []
-    deadline = time.time() + _AHEAD_S + _LIMIT_S
+    deadline = due_at.timestamp() + _LIMIT_S
     while len(late) < _SCHEDULES:
         row = stranger.execute(query, [due_at], prepare=True).fetchone()
         now = time.time()
