@@ -238,6 +238,23 @@ select array_agg(moved.id), (
     where event.id in (select id from moved)
 ), (select number from workflows_pauseepoch) from moved;
 
+-- name: advance_one
+-- Does what `advance` does, for one activation that ends one step with one event: taking JSON apart and joining sets
+-- of one row cost a third of the statement.
+with moved as (
+    update workflows_activation as activation
+    set position = %(position)s::smallint, attempt = 1, previous_delay_s = null, begun_at = null,
+        step_started_at = clock_timestamp(), first_attempt_at = clock_timestamp()
+    where activation.id = %(id)s::bigint and activation.epoch = %(epoch)s::int and activation.notice = 0
+    returning activation.id, activation.run_id
+), ended as (
+    insert into workflows_step (run_id, step, state, output, error, attempts, started_at, ended_at)
+    select run_id, %(step)s::text, %(state)s::text, %(output)s::jsonb, %(error)s::jsonb, %(attempts)s::smallint,
+        %(started_at)s::timestamptz, %(ended_at)s::timestamptz
+    from moved
+)
+select id, audit_record(%(events)s::jsonb), (select number from workflows_pauseepoch) from moved;
+
 -- name: finish
 -- Ends the last step of activations together with their runs: for workflows of one segment.
 -- `|| ''` keeps it away from the index of running runs, which holds an entry of each that has ended since a vacuum.

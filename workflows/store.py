@@ -246,6 +246,8 @@ def advance(
     *, moves: Sequence[AdvanceRow], steps: Sequence[StepRow], events: Sequence[EventRow]
 ) -> tuple[frozenset[int], int]:
     """This will end steps and begin the next ones; gives those that were still ours, and the pauses' epoch."""
+    if len(moves) == len(steps) == len(events) == 1:
+        return _advance_one(moves[0], step=steps[0], event=events[0])
     moved, _, pause_epoch = _moved("advance", moves=moves, steps=steps, events=events)
     return frozenset(moved or ()), pause_epoch
 
@@ -343,6 +345,18 @@ def _moved(
 ) -> Sequence[Any]:  # Any: the columns of either statement
     params = {"moves": dump(_in_lock_order(moves)), "steps": dump(steps), "events": dump(events), **months}
     return statements.run(name, params)[0]
+
+
+def _advance_one(move: AdvanceRow, *, step: StepRow, event: EventRow) -> tuple[frozenset[int], int]:
+    written = {"output": _json_or_null(step["output"]), "error": _json_or_null(step["error"])}
+    rows = statements.run("advance_one", {**step, **move, **written, "events": dump([event["event"]])})
+    return (frozenset((rows[0][0],)), rows[0][2]) if rows else (frozenset(), 0)
+
+
+def _json_or_null(value: object) -> str | None:
+    """As `jsonb_to_recordset` reads it: a JSON null is no value at all."""
+    text = dump(value)
+    return None if text == "null" else text
 
 
 def _items(name: str, params: Mapping[str, object]) -> Sequence[HeldItem]:

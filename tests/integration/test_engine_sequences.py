@@ -1,12 +1,18 @@
 """Runs of one branch: what is stored for each step, what is decided without running, what comes out."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 import pytest
 
-from tests.flows.driving import begin, call, finish, states, trail, trail_of, work
+from audit.events import Actor, ActorKind, Event, EventKind, encode
+from tests.flows.driving import begin, call, claimable, finish, publish, start, states, trail, trail_of, work
+from workflows import store
 from workflows.core.identity import idempotency_key
 from workflows.models import Activation, Run, Step
+from workflows.store import AdvanceRow, Claim, EventRow, StepRow
 
 pytestmark = pytest.mark.usefixtures("database")
 
@@ -36,6 +42,65 @@ def test_run_is_audited_once_for_its_start_each_step_and_its_end() -> None:
 
     assert trail(run.id) == ["run.started", "step.succeeded", "step.succeeded", "run.succeeded"]
     assert [event["step"] for event in trail_of(run.id, "step.succeeded")] == ["first", "second"]
+
+
+@pytest.mark.parametrize("text", [None, "null", '"paid"', '{"amounts": [1, null]}'])
+def test_step_leaves_the_same_rows_alone_and_together_with_others(text: str | None) -> None:
+    workflow = publish({"a": call("noop"), "b": call("noop", needs="a")})
+    runs = [start(workflow) for _ in range(3)]
+    alone, *others = store.claim(refs=claimable(*runs), owner="me", lease_s=60)
+
+    moved = [end_first_step(claims, text=text) for claims in ([alone], others)]
+
+    assert moved == [{alone.id}, {claim.id for claim in others}]
+    columns = ("step", "state", "output", "error", "attempts", "started_at", "ended_at")
+    rows = Step.objects.filter(run_id__in=runs).values_list(*columns)
+    assert [repr(row) for row in rows] == [repr(rows[0])] * 3
+    assert {*Activation.objects.filter(run_id__in=runs).values_list("position", "attempt")} == {(1, 1)}
+    assert {tuple(trail(run)) for run in runs} == {("run.started", "step.succeeded")}
+
+
+def test_step_leaves_nothing_when_its_lease_is_lost() -> None:
+    run_id = begin({"a": call("noop"), "b": call("noop", needs="a")})
+    [claim] = store.claim(refs=claimable(run_id), owner="me", lease_s=60)
+
+    moved = end_first_step([replace(claim, epoch=claim.epoch - 1)], text=None)
+
+    assert moved == set()
+    assert not Step.objects.filter(run_id=run_id).exists()
+    assert trail(run_id) == ["run.started"]
+
+
+def end_first_step(claims: Sequence[Claim], *, text: str | None) -> frozenset[int]:
+    """This will end the first step of these activations in one statement, and give those that have moved."""
+    at = "2026-01-01T00:00:00+00:00"
+    events: list[EventRow] = []
+    steps: list[StepRow] = []
+    for claim in claims:
+        run = str(claim.run_id)
+        event = Event(
+            kind=EventKind.STEP_SUCCEEDED,
+            actor=Actor(kind=ActorKind.ENGINE),
+            subject_type="run",
+            subject_id=run,
+            correlation_id=run,
+            at=datetime.fromisoformat(at),
+            payload={"step": "a"},
+        )
+        events.append({"id": claim.id, "event": encode(event)})
+        step: StepRow = {
+            "id": claim.id,
+            "step": "a",
+            "state": "succeeded",
+            "output": None if text is None else store.fragment(text),
+            "error": None,
+            "attempts": 1,
+            "started_at": at,
+            "ended_at": at,
+        }
+        steps.append(step)
+    moves: list[AdvanceRow] = [{"id": claim.id, "epoch": claim.epoch, "position": 1} for claim in claims]
+    return store.advance(moves=moves, steps=steps, events=events)[0]
 
 
 def test_step_is_told_who_it_serves() -> None:
