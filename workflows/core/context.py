@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from workflows.core.definition import JsonValue
 
@@ -20,6 +21,14 @@ def _never() -> bool:
 
 def _silently(_progress: JsonValue) -> None:
     pass
+
+
+class Ties(TypedDict, total=False):
+    """What connects a step with the worker that performs it, as its `StepContext` has it."""
+
+    last_progress: JsonValue
+    asks: Callable[[], bool]
+    beats: Callable[[JsonValue], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

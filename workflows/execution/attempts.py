@@ -12,6 +12,7 @@ import structlog
 from integrations.contract import CallOrigin
 from workflows import heartbeats, incident_queries, registry, tracing
 from workflows.core.allowances import BEATING
+from workflows.core.context import Ties
 from workflows.core.definition import JsonValue
 from workflows.core.outcome import Failed, Outcome, Skipped, Succeeded
 from workflows.core.states import FailureKind
@@ -155,37 +156,43 @@ def _call(
 ) -> tuple[Call, Round | None]:
     step, claim, turn = cursor.step, cursor.claim, repeating.next_round(cursor, index=index)
     number = None if turn is None else turn.number
-    context = replace(
-        cursor.step_context(now=now, index=index, attempt=attempt, round_number=number),
-        asks=lambda: keeper.should_stop(claim),
-    )
+    ties: Ties = {"asks": lambda: keeper.should_stop(claim)}
+    mapping, pulse = _mapping(inputs), None
+    if step.uses == BEATING:
+        pulse = _pulse(cursor, index=index, attempt=attempt)
+        ties["beats"] = pulse.give
+        ties["last_progress"] = _progress_before(cursor, inputs=mapping, index=index, attempt=attempt)
     call = Call(
         uses=step.uses,
-        inputs=_mapping(inputs),
+        inputs=mapping,
         connection=step.connection,
-        context=context,
+        context=cursor.step_context(now=now, index=index, attempt=attempt, round_number=number, **ties),
+        pulse=pulse,
         origin=CallOrigin(workflow=claim.workflow_name, index=index, round=number),
     )
-    return _beating(cursor, call, index=index) if step.uses == BEATING else call, turn
+    return call, turn
 
 
-def _beating(cursor: Cursor, call: Call, *, index: int | None) -> Call:
-    """A function may give signs of life; what follows an earlier attempt is told what that said last."""
-    claim, context = cursor.claim, call.context
-    pulse = Pulse(
+def _pulse(cursor: Cursor, *, index: int | None, attempt: int) -> Pulse:
+    """A function may give signs of life."""
+    claim, step = cursor.claim, cursor.step
+    return Pulse(
         book=book,
         run_id=claim.run_id,
-        step=cursor.step.id,
+        step=step.id,
         index=index,
         activation=claim.id,
         epoch=claim.epoch,
-        attempt=context.attempt,
-        limit_s=cursor.step.allowance.heartbeat_s,
+        attempt=attempt,
+        limit_s=step.allowance.heartbeat_s,
     )
-    last = None
-    if (context.attempt > 1 or claim.round) and registry.takes_context(str(call.inputs.get("call"))):
-        last = heartbeats.find_progress(run_id=claim.run_id, step=cursor.step.id, index=index)
-    return replace(call, context=replace(context, beats=pulse.give, last_progress=last), pulse=pulse)
+
+
+def _progress_before(cursor: Cursor, *, inputs: Mapping[str, JsonValue], index: int | None, attempt: int) -> JsonValue:
+    """What follows an earlier attempt is told what that said last."""
+    if (attempt == 1 and not cursor.claim.round) or not registry.takes_context(str(inputs.get("call"))):
+        return None
+    return heartbeats.find_progress(run_id=cursor.claim.run_id, step=cursor.step.id, index=index)
 
 
 def _staying(

@@ -5,14 +5,14 @@ It lives in memory only; everything that must survive is in the activation it st
 
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
-from typing import cast
+from typing import Unpack, cast
 
 import orjson
 
 from audit.events import Actor, ActorKind, EncodedEvent, Event, EventKind, encode
 from workflows import plans, queries
 from workflows.core.allowances import ANY_TIME, Latest
-from workflows.core.context import StepContext
+from workflows.core.context import StepContext, Ties
 from workflows.core.definition import JsonObject, JsonValue, StepDefinition
 from workflows.core.identity import idempotency_key
 from workflows.core.outcome import Parked, Postponed
@@ -121,28 +121,36 @@ class Cursor:
         return self.claim.deadline_at if is_kept else None
 
     def step_context(
-        self, *, now: datetime, index: int | None = None, attempt: int | None = None, round_number: int | None = None
+        self,
+        *,
+        now: datetime,
+        index: int | None = None,
+        attempt: int | None = None,
+        round_number: int | None = None,
+        **ties: Unpack[Ties],
     ) -> StepContext:
-        """This will say to a step who calls it, and how long it may take."""
-        timeout_s = self.step.timeout_s
-        if self.cut_off_at is not None:
-            timeout_s = min(timeout_s, (self.cut_off_at - now).total_seconds())
+        """This will say to a step who calls it, and how long it may take; `ties` are what it is connected by."""
+        claim, step, cut_off_at = self.claim, self.step, self.cut_off_at
+        timeout_s = step.timeout_s
+        if cut_off_at is not None:
+            timeout_s = min(timeout_s, (cut_off_at - now).total_seconds())
         if self.latest.end_at is not None:
             timeout_s = min(timeout_s, (self.latest.end_at - now).total_seconds())
         return StepContext(
             idempotency_key=idempotency_key(
-                run=self.claim.run_id,
-                step=self.step.undoes or self.step.id,
+                run=claim.run_id,
+                step=step.undoes or step.id,
                 index=index,
                 round_number=round_number,
-                is_undo=self.step.undoes is not None,
+                is_undo=step.undoes is not None,
             ),
             attempt=self.attempt if attempt is None else attempt,
-            run_id=str(self.claim.run_id),
-            step=self.step.id,
-            correlation_id=self.claim.correlation_id,
+            run_id=str(claim.run_id),
+            step=step.id,
+            correlation_id=claim.correlation_id,
             timeout_s=max(timeout_s, 0.001),
-            is_dry_run=self.claim.is_dry,
+            is_dry_run=claim.is_dry,
+            **ties,
         )
 
     def remember(self, *, step: str, state: StepState, output: JsonValue) -> None:
