@@ -15,7 +15,7 @@ _SECONDS = re.compile(r"[0-9]{1,12}")
 
 def hmac_digest(secret: bytes, signed: bytes, *, algorithm: str = "sha256") -> bytes:
     """This will sign bytes."""
-    return hmac.new(secret, signed, ALGORITHMS[algorithm]).digest()
+    return hmac.digest(secret, signed, ALGORITHMS[algorithm])
 
 
 def fitting(secrets: Sequence[bytes], signed: bytes, *, given: Sequence[bytes], algorithm: str = "sha256") -> int:
