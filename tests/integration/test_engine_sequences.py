@@ -54,7 +54,7 @@ def test_step_leaves_the_same_rows_alone_and_together_with_others(text: str | No
 
     assert moved == [{alone.id}, {claim.id for claim in others}]
     columns = ("step", "state", "output", "error", "attempts", "started_at", "ended_at")
-    rows = Step.objects.filter(run_id__in=runs).values_list(*columns)
+    rows = list(Step.objects.filter(run_id__in=runs).order_by("run_id").values_list(*columns))
     assert [repr(row) for row in rows] == [repr(rows[0])] * 3
     assert {*Activation.objects.filter(run_id__in=runs).values_list("position", "attempt")} == {(1, 1)}
     assert {tuple(trail(run)) for run in runs} == {("run.started", "step.succeeded")}
