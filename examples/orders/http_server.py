@@ -67,8 +67,8 @@ async def start(*, handler: Handler, port: int) -> asyncio.Server:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await _converse(reader=reader, writer=writer, handler=handler)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass  # the client has gone; what was done stays done
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            pass  # the client has gone, or the server ends; what was done stays done
         finally:
             writer.close()
 

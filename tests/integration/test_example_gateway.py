@@ -255,6 +255,17 @@ def test_gateway_knows_its_charges_when_it_starts_again_on_its_ledger(tmp_path: 
     assert list(read_amounts(path=tmp_path / "gateway.sqlite3", kind="charges")) == [("order-1", 2933)]
 
 
+def test_outside_system_ends_without_a_word_while_a_client_is_connected(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with outside.running(name="gateway", directory=tmp_path, is_well_behaved=True) as system:
+        client = Client(system)
+        client.post("/charges", CHARGE, key='"once"')
+    client.connection.close()
+
+    assert capfd.readouterr().err == ""
+
+
 def test_outside_system_is_gone_when_its_parent_was_killed(tmp_path: Path) -> None:
     script = (
         "import pathlib, sys, time\n"
