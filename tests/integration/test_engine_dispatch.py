@@ -3,12 +3,14 @@
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from celery import Signature, current_app
 from django.utils import timezone
+from kombu.exceptions import OperationalError
 
+from config import amqp_broker
 from tests.flows.driving import call, claimable, publish, start, take_due, work
 from tests.support.servers import RemoteServers
 from workflows import plans, store
@@ -160,6 +162,23 @@ def test_dispatch_is_not_held_up_for_long_by_a_redis_that_stands_still(servers: 
     assert took_s < 15.0
     assert set(Activation.objects.filter(run_id=run_id).values_list("dispatches", flat=True)) == {1}
     work(run_id)
+
+
+def test_celery_waits_for_a_confirm_for_some_seconds_and_not_for_ever(
+    servers: RemoteServers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(amqp_broker, "_CONFIRM_S", 0.5)
+    nothing = canvas.wake([(str(uuid4()), 0, 0)], lane="default")
+    link = current_app.connection_for_write()
+    producer = current_app.amqp.Producer(link)
+    nothing.apply_async(producer=producer, retry=False)
+    servers.rabbitmq.pause()
+    try:
+        with pytest.raises((OSError, OperationalError), match="timed out"):
+            nothing.apply_async(producer=producer, retry=False)
+    finally:
+        servers.rabbitmq.resume()
+        link.collect(socket_timeout=0.1)
 
 
 def test_wake_up_that_could_not_be_sent_does_not_lengthen_the_pause_before_the_next() -> None:

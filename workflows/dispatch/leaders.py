@@ -1,43 +1,23 @@
 """Queues without a leader: whether a queue has one, and the queue of a lane made anew. It sends nothing.
 
 RabbitMQ that is killed within a second after a quorum queue was declared leaves it without one for ever: it exists,
-confirms nothing and gives nothing. With a lane's queue only wake-ups go, which are sent again. Others stay as they are.
+confirms nothing and gives nothing, and a worker that wants to read it reads none of its lanes. With a lane's queue only
+wake-ups go, which are sent again. Others stay as they are.
 """
 
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Iterable
 from typing import Any
 
 import structlog
+from amqp.exceptions import InternalError
 from celery import Celery
 from kombu import Connection
 
 log = structlog.get_logger(__name__)
 _ANSWER_S = 5.0
 _DELETE_S = 20.0  # it waits five seconds for a leader before it deletes without (RabbitMQ 3.10.8)
-_OFTEN = 2
-
-
-class Silence:
-    """How often in a row each lane has confirmed nothing."""
-
-    def __init__(self) -> None:
-        self._times: dict[str, int] = {}
-
-    def note(self, *, silent: Collection[str], heard: Collection[str]) -> Sequence[str]:
-        """This will count a sending, and give the lanes that were silent twice in a row or more often.
-
-        >>> silence = Silence()
-        >>> silence.note(silent=["bulk", "io"], heard=["io"]), silence.note(silent=["bulk", "io"], heard=[])
-        ([], ['bulk'])
-        >>> silence.note(silent=[], heard=["bulk"]), silence.note(silent=["bulk"], heard=[])
-        ([], [])
-        """
-        for lane in heard:
-            self._times.pop(lane, None)
-        counted = sorted(set(silent) - set(heard))
-        for lane in counted:
-            self._times[lane] = self._times.get(lane, 0) + 1
-        return [lane for lane in counted if self._times[lane] >= _OFTEN]
+_PAUSE_S = 1.0
 
 
 def has_leader(link: Connection, *, queue: str) -> bool:
@@ -52,17 +32,24 @@ def has_leader(link: Connection, *, queue: str) -> bool:
             return True
         try:
             channel.basic_get(queue)
-        except TimeoutError:
+        except (TimeoutError, InternalError):  # it does not answer, or RabbitMQ finds no process of it (541, noproc)
             return False
         return True
     finally:
         link.collect(socket_timeout=0.1)  # a channel that waits for a leader would not be closed for a minute
 
 
-def make_anew(app: Celery, *, lane: str) -> bool:
-    """This will delete and declare the queue of a lane that has no leader; tells whether it had none."""
-    if has_leader(app.connection_for_write(), queue=lane):
-        return False
+def mend(app: Celery, *, lanes: Iterable[str]) -> None:
+    """This will delete and declare the queues of lanes that have no leader, and had none a second before."""
+    for lane in lanes:
+        if has_leader(app.connection_for_write(), queue=lane):
+            continue
+        time.sleep(_PAUSE_S)
+        if not has_leader(app.connection_for_write(), queue=lane):
+            _make_anew(app, lane=lane)
+
+
+def _make_anew(app: Celery, *, lane: str) -> None:
     link = app.connection_for_write()
     channel = _channel(link, read_timeout_s=_DELETE_S)
     try:
@@ -71,7 +58,6 @@ def make_anew(app: Celery, *, lane: str) -> bool:
     finally:
         link.collect(socket_timeout=0.1)
     log.error("lane_made_anew", lane=lane, reason="its queue had no leader")
-    return True
 
 
 def _channel(link: Connection, *, read_timeout_s: float) -> Any:  # Any: py-amqp has no types

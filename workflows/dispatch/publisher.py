@@ -1,7 +1,7 @@
 """Sends canvas to the broker and knows what has arrived: pipelined confirms on RabbitMQ, plain sends elsewhere."""
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -12,14 +12,12 @@ from kombu import Connection
 
 from workflows.dispatch import leaders
 from workflows.dispatch.canvas import Parcel
-from workflows.dispatch.leaders import Silence
 from workflows.dispatch.window import Depth, Window
 from workflows.store import ActivationRef
 
 log = structlog.get_logger(__name__)
 _CONFIRM_S = 10.0
 _NO_CANVAS_S = 10.0
-_SINGLE_S = 30.0
 
 
 class _Confirms:
@@ -31,8 +29,7 @@ class _Confirms:
         self._open: dict[int, Parcel] = {}
         self._task_tags: dict[str, int] = {}
         self.failed: list[Parcel] = []
-        self.heard: set[str] = set()
-        self.silent: set[str] = set()
+        self.is_silent = False
         channel.confirm_select()
         channel.events["basic_ack"].add(self._on_ack)
         channel.events["basic_nack"].add(self._on_nack)
@@ -45,15 +42,14 @@ class _Confirms:
         self._task_tags[task_id] = self._last_tag
 
     def wait(self, connection: Connection) -> Sequence[Parcel]:
-        """This will wait until everything is answered, and give what did not arrive; `silent`: no answer at all."""
+        """This will wait until everything is answered, and give what did not arrive; `is_silent`: no answer came."""
         deadline = time.monotonic() + _CONFIRM_S
-        self.heard.clear()
         while self._open and time.monotonic() < deadline:
             try:
                 connection.drain_events(timeout=max(deadline - time.monotonic(), 0.01))
             except TimeoutError:
                 break
-        self.silent = {parcel.lane for parcel in self._open.values()} - self.heard
+        self.is_silent = bool(self._open)
         failed = [*self.failed, *self._open.values()]
         self.failed = []
         self._open.clear()
@@ -75,13 +71,13 @@ class _Confirms:
 
     def _take(self, tag: int, multiple: bool) -> Sequence[Parcel]:
         tags = [known for known in self._open if known == tag or (multiple and known < tag)]
-        parcels = [self._open.pop(known) for known in tags]
-        self.heard.update(parcel.lane for parcel in parcels)
-        return parcels
+        return [self._open.pop(known) for known in tags]
 
 
 class Publisher:
     """One broker connection of a dispatcher; it reconnects by itself. Not for use by several threads.
+
+    Lanes without a leader are made anew as it connects: it does so when RabbitMQ was killed, and when one was silent.
 
     Source of the confirm protocol: RabbitMQ publisher confirms (confirm.select, basic.ack, basic.nack).
     """
@@ -92,7 +88,6 @@ class Publisher:
         self._producer: Any = None  # kombu's producer has no types
         self._confirms: _Confirms | None = None
         self._canvas_after = 0.0
-        self._silence = Silence()
         self.lanes: Sequence[str] = [*settings.LANES]
         self._window = Window(
             lanes=self.lanes, cap=settings.DISPATCH_WINDOW, seconds=settings.DISPATCH_WINDOW_S, depth=self._depth
@@ -155,6 +150,8 @@ class Publisher:
             channel = connection.channel()
             for queue in self._app.amqp.queues.values():
                 queue(channel).declare()  # a broker that lost its data gets its queues back from either side
+            if is_amqp:
+                leaders.mend(self._app, lanes=self.lanes)
             self._producer = self._app.amqp.Producer(channel, auto_declare=False)
             self._confirms = _Confirms(channel) if is_amqp else None
             self._connection = connection
@@ -178,18 +175,10 @@ class Publisher:
         if self._confirms is None:
             return []
         unconfirmed = self._confirms.wait(connection)
-        self._mend(silent=self._confirms.silent, heard=self._confirms.heard)
-        return [ref for parcel in unconfirmed for ref in parcel.refs]
-
-    def _mend(self, *, silent: Collection[str], heard: Collection[str]) -> None:
-        """Make queues anew that confirm nothing because they have no leader."""
-        lanes = self._silence.note(silent=silent, heard=heard)
-        if silent:
-            log.warning("lanes_silent", lanes=sorted(silent), confirm_s=_CONFIRM_S)
-            self._canvas_after = time.monotonic() + _SINGLE_S  # single messages show which lane it is
+        if self._confirms.is_silent:
+            log.warning("lanes_silent", lanes=sorted({parcel.lane for parcel in unconfirmed}), confirm_s=_CONFIRM_S)
             self._drop()
-        for lane in lanes:
-            leaders.make_anew(self._app, lane=lane)
+        return [ref for parcel in unconfirmed for ref in parcel.refs]
 
     def _drop(self) -> None:
         """End the connection without a word: its channel may be blocked by a queue that takes nothing."""
