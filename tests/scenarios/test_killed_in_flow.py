@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from uuid import UUID, uuid4
 
 import pytest
+from django.db import transaction
 from django.utils import timezone
 
 from tests.flows.driving import AT_ONCE, TESTER, begin, call, states, trail, wait_for_end
@@ -176,7 +177,8 @@ def event_wakes_once(on: Stage) -> Scene:
     run_id = begin({"paid": {"uses": "wait", "with": wait}, "act": call("effect", needs="paid", args=on.act)})
     wait_until(EventWait.objects.filter(run_id=run_id).exists, what="it waits")
     on.stop("step.succeeded", run_id, step="paid")
-    told = [_publish(key, number) for number in (1, 1, 2)]
+    with transaction.atomic():  # who is woken stands still with the wait in its hands: the others must have come before
+        told = [_publish(key, number) for number in (1, 1, 2)]
     yield
     assert [one.is_new for one in told] == [True, False, True]
     wait_for_end(run_id)
